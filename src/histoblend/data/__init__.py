@@ -1,0 +1,1 @@
+"""From files to batches: pack, slides, folds, augmentations, views, the feed."""

@@ -1,0 +1,1 @@
+"""Networks: one table, one file per family; layers and heads they share."""

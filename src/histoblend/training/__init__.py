@@ -1,0 +1,1 @@
+"""Fitting one task (experiment x fold): recipes, state, resume."""
