@@ -1,0 +1,347 @@
+"""Every path under the output folder spelled once; atomic writes; fingerprints; the lock.
+
+A file that exists is complete: everything is written under a temporary name in the same folder, flushed to
+disk and renamed. What a killed run leaves behind carries the suffix ``.partial`` and is never read.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+import pandas as pd
+
+from histoblend.errors import ArtifactRefusal, MachineRefusal
+
+PARTIAL = ".partial"
+
+
+@dataclass(frozen=True)
+class TaskFolder:
+    """The files of one task: one experiment on one fold."""
+
+    folder: Path
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "model.weights.h5"
+
+    @property
+    def estimator(self) -> Path:
+        return self.folder / "estimator.joblib"
+
+    @property
+    def saved_model(self) -> Path:
+        return self.folder / "model.keras"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state" / "last.npz"
+
+    @property
+    def best_state(self) -> Path:
+        return self.folder / "state" / "best.npz"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.folder / "tensorboard"
+
+    @property
+    def history(self) -> Path:
+        return self.folder / "history.csv"
+
+    @property
+    def out_of_fold(self) -> Path:
+        return self.folder / "oof.csv"
+
+    @property
+    def test(self) -> Path:
+        return self.folder / "test.csv"
+
+    @property
+    def roc_curve(self) -> Path:
+        return self.folder / "roc.png"
+
+    @property
+    def done(self) -> Path:
+        return self.folder / "done.json"
+
+
+@dataclass(frozen=True)
+class ExperimentFolder:
+    """The files of one experiment over all folds."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.yaml"
+
+    @property
+    def out_of_fold(self) -> Path:
+        return self.folder / "oof.csv"
+
+    @property
+    def test(self) -> Path:
+        return self.folder / "test.csv"
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.json"
+
+    def task(self, fold: int) -> TaskFolder:
+        return TaskFolder(self.folder / f"fold_{fold}")
+
+
+@dataclass(frozen=True)
+class EnsembleFolder:
+    """The files of one blend."""
+
+    folder: Path
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "weights.json"
+
+    @property
+    def out_of_fold(self) -> Path:
+        return self.folder / "oof.csv"
+
+    @property
+    def test(self) -> Path:
+        return self.folder / "test.csv"
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.json"
+
+    @property
+    def submission(self) -> Path:
+        return self.folder / "submission.csv"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The output folder of a run."""
+
+    root: Path
+
+    @property
+    def folds(self) -> Path:
+        return self.root / "folds.csv"
+
+    @property
+    def folds_record(self) -> Path:
+        return self.root / "folds.json"
+
+    @property
+    def run_record(self) -> Path:
+        return self.root / "run.json"
+
+    @property
+    def ranking(self) -> Path:
+        return self.root / "ranking.csv"
+
+    @property
+    def submission(self) -> Path:
+        return self.root / "submission.csv"
+
+    @property
+    def cache(self) -> Path:
+        return self.root / "cache"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report"
+
+    @property
+    def archive(self) -> Path:
+        return self.root / "archive"
+
+    @property
+    def experiments(self) -> Path:
+        return self.root / "experiments"
+
+    def experiment(self, name: str) -> ExperimentFolder:
+        return ExperimentFolder(self.experiments / name)
+
+    def ensemble(self, name: str) -> EnsembleFolder:
+        return EnsembleFolder(self.root / "ensembles" / name)
+
+
+def scratch_folder(workspace: Workspace, environment: Mapping[str, str]) -> Path:
+    """Where the pixel cache goes: ``HISTOBLEND_SCRATCH``, ``/kaggle/temp`` on Kaggle, else ``output/cache``."""
+    if named := environment.get("HISTOBLEND_SCRATCH"):
+        return Path(named)
+    if on_kaggle(environment):
+        return Path("/kaggle/temp/histoblend")
+    return workspace.cache
+
+
+def on_kaggle(environment: Mapping[str, str]) -> bool:
+    """Whether this process runs in a Kaggle notebook or script kernel."""
+    return "KAGGLE_KERNEL_RUN_TYPE" in environment
+
+
+def _storage_refusal(path: Path, error: OSError) -> MachineRefusal:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        free = shutil.disk_usage(nearest_existing(path)).free
+        return MachineRefusal(
+            f"The disk is full: {path} could not be written ({free / 2**20:,.0f} MiB free).",
+            "room for the artifacts of the run",
+            "free some space or choose another --output; then the same command goes on where this one stopped.",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return MachineRefusal(
+            f"{path} cannot be written: {error.strerror}.",
+            "an output folder this user may write to",
+            "choose another one with --output.",
+        )
+    return MachineRefusal(f"{path} could not be written: {error}.", "", "mend that and run again.")
+
+
+def nearest_existing(path: Path) -> Path:
+    """`path` itself or its closest ancestor that exists."""
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk or a read-only folder met inside the block into a `MachineRefusal`."""
+    try:
+        yield
+    except OSError as error:
+        raise _storage_refusal(path, error) from error
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success flush it to disk and rename it over `path`.
+
+    The temporary name keeps the suffixes of `path`, because writers such as Keras choose a format by them.
+
+    Raises:
+        MachineRefusal: the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f"{PARTIAL}-{os.getpid()}-{path.name}")
+    try:
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+            _sync_folder(path.parent)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows cannot open folders
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, atomically."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as indented JSON, atomically."""
+    write_text(path, json.dumps(content, indent=2, sort_keys=True, default=_plain) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "item"):
+        return value.item()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON artifact.
+
+    Raises:
+        ArtifactRefusal: the file is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ArtifactRefusal(
+            f"{path} is damaged: {error}.",
+            "a JSON file written by histoblend",
+            f"move {path} away and run again.",
+        ) from error
+
+
+def write_csv(path: Path, frame: pd.DataFrame) -> None:
+    """Write `frame` without its index, floats with all digits they need to come back the same, atomically."""
+    with atomic_write(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def fingerprint(content: Any) -> str:
+    """Twelve hex digits that identify plain data (dicts, lists, strings, numbers), whatever the key order."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@contextmanager
+def locked(workspace: Workspace) -> Iterator[None]:
+    """Hold the output folder for this run; the lock goes with the process, even when it is killed.
+
+    Raises:
+        MachineRefusal: another run holds it, or the folder cannot be written.
+    """
+    with storage_errors(workspace.root):
+        workspace.root.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(workspace.root / ".lock", timeout=0)
+        holder = workspace.root / ".lock-holder.json"
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise _held(workspace, holder) from None
+    try:
+        write_json(
+            holder,
+            {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")},
+        )
+        yield
+    finally:
+        with suppress(OSError):
+            holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _held(workspace: Workspace, holder: Path) -> MachineRefusal:
+    who = "another run"
+    with suppress(OSError, ArtifactRefusal):
+        content = read_json(holder)
+        who = f"the run with process id {content['pid']} on {content['host']}, since {content['since']}"
+    return MachineRefusal(
+        f"The output folder {workspace.root} is in use by {who}.",
+        "one run per output folder",
+        "wait for it, stop it, or give this run an --output of its own.",
+    )
