@@ -50,10 +50,6 @@ class TaskFolder:
         return self.folder / "state" / "last.npz"
 
     @property
-    def best_state(self) -> Path:
-        return self.folder / "state" / "best.npz"
-
-    @property
     def tensorboard(self) -> Path:
         return self.folder / "tensorboard"
 
@@ -181,7 +177,7 @@ class Workspace:
 
 
 def scratch_folder(workspace: Workspace, environment: Mapping[str, str]) -> Path:
-    """Where the pixel cache goes: ``HISTOBLEND_SCRATCH``, ``/kaggle/temp`` on Kaggle, else ``output/cache``."""
+    """The pixel cache's place: ``HISTOBLEND_SCRATCH``, ``/kaggle/temp`` on Kaggle, else ``output/cache``."""
     if named := environment.get("HISTOBLEND_SCRATCH"):
         return Path(named)
     if on_kaggle(environment):
@@ -200,7 +196,7 @@ def _storage_refusal(path: Path, error: OSError) -> MachineRefusal:
         return MachineRefusal(
             f"The disk is full: {path} could not be written ({free / 2**20:,.0f} MiB free).",
             "room for the artifacts of the run",
-            "free some space or choose another --output; then the same command goes on where this one stopped.",
+            "free some space or choose another --output; the same command then goes on.",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return MachineRefusal(
@@ -244,7 +240,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
             yield temporary
             with temporary.open("rb+") as stream:
                 os.fsync(stream.fileno())
-            os.replace(temporary, path)
+            temporary.replace(path)
             _sync_folder(path.parent)
     finally:
         with suppress(OSError):

@@ -1,0 +1,452 @@
+"""Plans and experiments: what may stand in a YAML file, loaded, checked and resolved.
+
+A file states only what differs from the annotated defaults below. An unknown key or value stops the run and
+names the nearest valid one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from histoblend.data.augmentations import resolve_augmentation
+from histoblend.errors import ConfigRefusal
+from histoblend.models.registry import check_network
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Views = Literal[1, 4, 8]
+S = TypeVar("S", bound="Settings")
+
+
+class Settings(BaseModel):
+    """Base of every settings block: unknown keys are refused, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Network(BaseModel):
+    """A row of the network registry and its parameters."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    name: str
+    """Name of the network in the registry."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the file says beside the name."""
+        return dict(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _known(self) -> Network:
+        check_network(self.name, self.parameters)
+        return self
+
+
+class Optimizer(Settings):
+    """How a step is taken."""
+
+    name: Literal["sgd", "adam", "adamw"] = "adamw"
+    """Rule of the step."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Highest learning rate of the schedule."""
+    momentum: Fraction = 0.9
+    """Momentum of SGD; first moment decay of Adam and AdamW."""
+    nesterov: bool = False
+    """Nesterov momentum, SGD only."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Decoupled weight decay, of kernels only."""
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    """Largest global norm of the gradient; null for none."""
+
+
+class Schedule(Settings):
+    """The learning rate as a function of training progress (0 to 1) and, for `plateau`, of the history."""
+
+    name: Literal["constant", "step", "plateau", "cosine", "one_cycle"] = "cosine"
+    """Shape of the schedule."""
+    warmup: Fraction = 0.0
+    """Share of the training over which the rate climbs linearly from near zero (one_cycle: to the peak)."""
+    final: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Rate at the end as a share of the highest (cosine, one_cycle)."""
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """What the rate is multiplied with at each milestone (step) or plateau."""
+    milestones: tuple[Fraction, ...] = (0.5, 0.75)
+    """Progress at which `step` lowers the rate."""
+    patience: Annotated[int, Field(ge=1)] = 3
+    """Epochs without a better inner-split AUC before `plateau` lowers the rate."""
+
+
+class Training(Settings):
+    """Length, sampling, loss and what is kept."""
+
+    epochs: Annotated[int, Field(ge=1)] = 20
+    """Epochs; an epoch sees every training patch once unless samples_per_epoch says otherwise."""
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    """Patches per step."""
+    samples_per_epoch: Annotated[int, Field(ge=1)] | None = None
+    """Patches drawn per epoch; null for all. Draws go on through fresh permutations, so all are seen in turn."""
+    balanced: bool = False
+    """Draw both classes equally often."""
+    label_smoothing: Fraction = 0.0
+    """Targets become smoothing/2 and 1 - smoothing/2."""
+    class_weight: Literal["none", "balanced"] = "none"
+    """Weight the loss inversely to class frequency in the training folds."""
+    ema: Fraction = 0.0
+    """Decay of the exponential moving average of the weights that is kept at the end; 0 for the raw weights."""
+    selection: Literal["last", "best"] = "last"
+    """Keep the last weights, or the best by AUC on an inner split cut, grouped, from the training folds."""
+    inner_fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.15
+    """Share of the training folds in the inner split, where something watches it."""
+    stop_patience: Annotated[int, Field(ge=1)] | None = None
+    """Epochs without a better inner-split AUC before training stops; null for the full length."""
+    normalisation_statistics: Literal["recomputed", "moving"] = "recomputed"
+    """Batch-normalisation statistics at the end: recomputed on the training folds, or the moving averages."""
+    tensorboard: bool = True
+    """Write TensorBoard logs per task (where TensorBoard is installed)."""
+    save_model: bool = False
+    """Also save the network with its sigmoid as one .keras file, and draw the fold's ROC curve."""
+
+
+class Experiment(Settings):
+    """One network with one recipe, trained on every fold."""
+
+    name: str
+    """Name of the experiment: the file's stem."""
+    network: Network
+    """Network and its parameters."""
+    input_size: Annotated[int, Field(ge=32, le=512)] = 96
+    """Side in pixels at which the network sees the patch (resized inside the model)."""
+    augmentation: str | list[dict[str, Any]] = "light"
+    """Preset, or a list of transforms with parameters."""
+    optimizer: Optimizer = Optimizer()
+    """How a step is taken."""
+    schedule: Schedule = Schedule()
+    """Learning rate over time."""
+    training: Training = Training()
+    """Length, sampling, loss and what is kept."""
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    """Arithmetic; auto: mixed on a GPU, float32 on a CPU; frozen in the record at the first start."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the weights, the order, the augmentations and dropout."""
+    role: Literal["member", "yardstick"] = "member"
+    """A yardstick is ranked but not blended."""
+    views: Views | None = None
+    """Dihedral views averaged at prediction; null for the plan's `tta`."""
+
+    @field_validator("network", mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("augmentation")
+    @classmethod
+    def _resolvable(cls, value: str | list[dict[str, Any]]) -> str | list[dict[str, Any]]:
+        resolve_augmentation(value)
+        return value
+
+    @property
+    def needs_inner_split(self) -> bool:
+        """Whether anything watches a metric during training."""
+        watches = self.training.selection == "best" or self.training.stop_patience is not None
+        return watches or self.schedule.name == "plateau"
+
+
+class FoldSettings(Settings):
+    """How the training patches are split."""
+
+    count: Annotated[int, Field(ge=2, le=20)] = 5
+    """Number of folds."""
+    slides: Literal["auto", "map", "stain-clusters", "none"] = "auto"
+    """Groups that stay together: a slide map's slides, pseudo-slides from stain statistics, or none."""
+    slide_map: Path | None = None
+    """CSV with columns id,wsi; null: found beside the data."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the split."""
+
+
+class Blend(Settings):
+    """How complete experiments are combined."""
+
+    rule: Literal["logit_mean", "rank_mean"] = "logit_mean"
+    """The rule whose blend becomes the submission; both are ranked."""
+
+
+class Submission(Settings):
+    """What stands in submission.csv."""
+
+    scale: Literal["rank", "probability"] = "rank"
+    """Percentile ranks in (0, 1], ties kept, or blended probabilities; the AUC is the same."""
+
+
+class Execution(Settings):
+    """Where and how tasks are run; no part of any fingerprint."""
+
+    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
+    """Processes that augment; auto: none beside a CPU in training, all cores but one beside a GPU."""
+    threads: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """Threads of the backend; auto: all cores."""
+    deterministic: bool | Literal["auto"] = "auto"
+    """Deterministic operations; auto: on a CPU yes, on a GPU no."""
+
+
+class SyntheticSettings(Settings):
+    """The synthetic competition that is drawn when there is no data."""
+
+    train_patches: Annotated[int, Field(ge=40)] = 2000
+    """Labelled patches."""
+    test_patches: Annotated[int, Field(ge=20)] = 1000
+    """Test patches, of slides unseen in train."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the drawing."""
+
+
+class Plan(Settings):
+    """What one run does."""
+
+    name: str
+    """Name of the plan: the file's stem."""
+    experiments: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Experiments by name."""
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    """Each experiment is trained with each seed; equal seeds of one experiment are averaged before blending."""
+    folds: FoldSettings = FoldSettings()
+    """How the training patches are split."""
+    tta: Views = 4
+    """Dihedral views averaged at prediction."""
+    blend: Blend = Blend()
+    """How complete experiments are combined."""
+    submission: Submission = Submission()
+    """What stands in submission.csv."""
+    execution: Execution = Execution()
+    """Where and how tasks are run."""
+    budget: str | None = None
+    """Wall-clock time after which no further task is started, such as 11h or 40m; null for none."""
+    synthetic: SyntheticSettings = SyntheticSettings()
+    """The synthetic competition that is drawn when there is no data."""
+    overrides: dict[str, Any] = {}
+    """Settings laid over every experiment, such as {training: {epochs: 5}}."""
+
+    @field_validator("budget")
+    @classmethod
+    def _duration(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_duration(value)
+        return value
+
+    @property
+    def budget_seconds(self) -> float | None:
+        """The budget in seconds."""
+        return None if self.budget is None else parse_duration(self.budget)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in a duration such as ``11h``, ``1h30m``, ``90s``.
+
+    Raises:
+        ValueError: the text is not a duration.
+    """
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
+    if not text.strip() or match is None:
+        raise ValueError(f"{text!r} is not a duration such as 11h, 1h30m or 90s")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """PyYAML keeps the last of two equal keys without a word; here they are an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                problem=f"key {twice[0]!r} stands twice", problem_mark=node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping; an empty file is an empty mapping.
+
+    Raises:
+        ConfigRefusal: the file is not YAML, holds a key twice, or is no mapping.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_UniqueKeyLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigRefusal(f"{path} cannot be read: {error}", "a YAML file", "mend it") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigRefusal(f"{path} holds a {type(content).__name__}", "keys with values", "mend it")
+    return content
+
+
+def configs_folder(environment: Mapping[str, str]) -> Path:
+    """``HISTOBLEND_CONFIGS``, else ``configs/`` of the working directory, else that of the checkout.
+
+    Raises:
+        ConfigRefusal: none of them exists.
+    """
+    places = [Path.cwd() / "configs", Path(__file__).resolve().parents[2] / "configs"]
+    if named := environment.get("HISTOBLEND_CONFIGS"):
+        places = [Path(named)]
+    for place in places:
+        if (place / "plans").is_dir():
+            return place
+    raise ConfigRefusal(
+        f"No configs folder at {' or '.join(str(place) for place in places)}.",
+        "a folder with plans/ and experiments/",
+        "run from the checkout, or set HISTOBLEND_CONFIGS.",
+    )
+
+
+def nearest(word: str, valid: Sequence[str]) -> str:
+    """A sentence that names the valid words nearest to `word`."""
+    close = difflib.get_close_matches(word, valid, n=3, cutoff=0.5)
+    if close:
+        return f"Did you mean {' or '.join(close)}?"
+    return f"Valid: {', '.join(valid)}."
+
+
+def config_names(folder: Path) -> dict[str, Path]:
+    """Names of the YAML files under `folder` (subfolders included), with their paths."""
+    return {path.stem: path for path in sorted(folder.rglob("*.yaml"))}
+
+
+def _named_file(folder: Path, kind: str, name: str) -> tuple[str, Path]:
+    if name.endswith((".yaml", ".yml")):
+        if not Path(name).is_file():
+            raise ConfigRefusal(f"There is no file {name}.", f"a {kind}", "check the path")
+        return Path(name).stem, Path(name)
+    names = config_names(folder)
+    if name not in names:
+        raise ConfigRefusal(f"There is no {kind} named {name!r} under {folder}. {nearest(name, list(names))}")
+    return name, names[name]
+
+
+def load_plan(name: str, configs: Path, settings: Sequence[str] = ()) -> Plan:
+    """Load a plan by name or path; `settings` are ``key=value`` of the plan or of every experiment.
+
+    Raises:
+        ConfigRefusal: unknown plan, key or value.
+    """
+    stem, path = _named_file(configs / "plans", "plan", name)
+    content = read_yaml(path)
+    for setting in settings:
+        keys, value = parse_setting(setting)
+        _lay(_owner(content, keys[0]), keys, value)
+    return _validated(Plan, {"name": stem, **content}, str(path))
+
+
+def _owner(content: dict[str, Any], key: str) -> dict[str, Any]:
+    """The mapping a ``--set`` key belongs to: the plan's own, or the overrides of every experiment."""
+    if key in Plan.model_fields:
+        return content
+    if key not in Experiment.model_fields:
+        valid = [*Plan.model_fields, *Experiment.model_fields]
+        raise ConfigRefusal(f"--set: unknown key {key!r}. {nearest(key, valid)}")
+    overrides: dict[str, Any] = content.setdefault("overrides", {})
+    return overrides
+
+
+def load_experiment(name: str, configs: Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
+    """Load an experiment by name or path, with `overrides` laid over it.
+
+    Raises:
+        ConfigRefusal: unknown experiment, key or value.
+    """
+    stem, path = _named_file(configs / "experiments", "experiment", name)
+    content = merged({"name": stem, **read_yaml(path)}, overrides or {})
+    return _validated(Experiment, content, str(path))
+
+
+def plan_experiments(plan: Plan, configs: Path) -> list[Experiment]:
+    """The plan's experiments, one for each seed; further seeds are named ``<experiment>.seed<k>``."""
+    experiments = []
+    for name in plan.experiments:
+        experiment = load_experiment(name, configs, plan.overrides)
+        for number, seed in enumerate(plan.seeds):
+            suffix = f".seed{seed}" if number else ""
+            update = {"seed": experiment.seed + seed, "name": experiment.name + suffix}
+            experiments.append(experiment.model_copy(update=update))
+    return experiments
+
+
+def base_name(name: str) -> str:
+    """The experiment's name without its seed suffix."""
+    return re.sub(r"\.seed\d+$", "", name)
+
+
+def parse_setting(text: str) -> tuple[list[str], Any]:
+    """Split ``a.b=value`` into its keys and the value read as YAML.
+
+    Raises:
+        ConfigRefusal: there is no ``=`` or no key.
+    """
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise ConfigRefusal(f"--set {text!r} has no value.", "--set key=value, such as training.epochs=5")
+    return key.strip().split("."), yaml.safe_load(value)
+
+
+def _lay(target: dict[str, Any], keys: list[str], value: Any) -> None:
+    for key in keys[:-1]:
+        inner = target.setdefault(key, {})
+        if isinstance(inner, str) and key == "network":  # `network: name` is short for {name: name}
+            inner = target[key] = {"name": inner}
+        target = inner
+    target[keys[-1]] = value
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `over` laid over it, mappings merged key by key, everything else replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        if key == "network" and isinstance(below, str):
+            below = {"name": below}
+        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _validated(model: type[S], content: dict[str, Any], where: str) -> S:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        lines = [_explained(model, dict(problem)) for problem in error.errors()]
+        raise ConfigRefusal(
+            f"{where}: " + "\n".join(lines), "", "mend the file or the --set option."
+        ) from error
+
+
+def _explained(model: type[BaseModel], problem: dict[str, Any]) -> str:
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        valid = list(_block_at(model, location[:-1]).model_fields)
+        return f"unknown key {key!r}. {nearest(location[-1], valid)}"
+    if problem["type"] == "literal_error" and isinstance(problem["input"], str):
+        valid = re.findall(r"'([^']+)'", problem["ctx"]["expected"])
+        return f"{key}: unknown value {problem['input']!r}. {nearest(problem['input'], valid)}"
+    return f"{key}: {problem['msg']} (found {problem['input']!r})"
+
+
+def _block_at(model: type[BaseModel], location: Sequence[str]) -> type[BaseModel]:
+    for key in location:
+        field = model.model_fields.get(key)
+        if field is None:
+            break
+        candidates = [field.annotation, *get_args(field.annotation)]
+        blocks = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not blocks:
+            break
+        model = blocks[0]
+    return model

@@ -1,0 +1,191 @@
+"""The feed: training batches as a pure function of (seed, index of the step).
+
+Rows are drawn from an endless chain of permutations, so that at any moment every patch has been seen equally
+often, give or take one. A batch's augmentations are seeded once, from (seed, step). So neither the number of
+workers nor a resume changes a byte.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+
+from histoblend.data.augmentations import Augmenter, build_augmenter
+from histoblend.errors import MachineRefusal
+
+ORDER, POSITIVES, NEGATIVES, AUGMENTATION = range(4)  # streams of random numbers that never meet
+
+
+@functools.lru_cache(maxsize=4)
+def _permutation(seed: int, stream: int, number: int, size: int) -> np.ndarray:
+    return np.random.default_rng([seed, stream, number]).permutation(size)
+
+
+def drawn_positions(seed: int, stream: int, start: int, count: int, size: int) -> np.ndarray:
+    """Entries `start` to `start + count` of the endless chain of permutations of ``range(size)``.
+
+    Returns:
+        int64 array of shape (count,).
+    """
+    positions = np.arange(start, start + count)
+    numbers = positions // size
+    drawn = np.empty(count, np.int64)
+    for number in np.unique(numbers):
+        chosen = numbers == number
+        drawn[chosen] = _permutation(seed, stream, int(number), size)[positions[chosen] % size]
+    return drawn
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What is drawn from: rows of the pack with their labels.
+
+    Args:
+        images_path: the pack's uint8 ``.npy`` file, shape (patches, h, w, 3).
+        rows: int64 (n,), rows of that file.
+        labels: int8 (n,), 0 or 1.
+    """
+
+    images_path: str
+    rows: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How rows become batches."""
+
+    seed: int
+    batch_size: int
+    samples_per_epoch: int | None = None
+    balanced: bool = False
+
+    def steps_per_epoch(self, patches: int) -> int:
+        """Steps of one epoch over `patches` patches; the last batch is topped up, never dropped."""
+        return -(-(self.samples_per_epoch or patches) // self.batch_size)
+
+
+def batch_positions(labels: np.ndarray, sampling: Sampling, step: int) -> np.ndarray:
+    """Positions (int64, one per patch of the batch) drawn for the `step`-th step of the whole training."""
+    size = sampling.batch_size
+    if not sampling.balanced:
+        return drawn_positions(sampling.seed, ORDER, step * size, size, len(labels))
+    halves = []
+    for stream, label, count in ((POSITIVES, 1, size // 2), (NEGATIVES, 0, size - size // 2)):
+        members = np.flatnonzero(labels == label)
+        halves.append(members[drawn_positions(sampling.seed, stream, step * count, count, len(members))])
+    return np.concatenate(halves)
+
+
+@functools.lru_cache(maxsize=4)
+def _opened(images_path: str) -> np.ndarray:
+    images: np.ndarray = np.load(images_path, mmap_mode="r")
+    return images
+
+
+@functools.lru_cache(maxsize=8)
+def _augmenter(transforms: str) -> Augmenter:
+    return build_augmenter(json.loads(transforms))
+
+
+def augmented_patches(images_path: str, rows: np.ndarray, transforms: str, seed: int) -> np.ndarray:
+    """Read `rows` of the pack and augment them; runs here or in a worker, with the same bytes.
+
+    Args:
+        transforms: the resolved list of transforms as JSON.
+
+    Returns:
+        uint8 array of shape (len(rows), h, w, 3).
+    """
+    return _augmenter(transforms).augment_batch(np.asarray(_opened(images_path)[rows]), seed)
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)
+
+
+class FeedWorkers:
+    """Processes that augment; spawned, since a fork after TensorFlow has started may hang.
+
+    With ``count`` 0 the work is done by the caller.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._pool: ProcessPoolExecutor | None = None
+        if count:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker)
+
+    def submit(self, *arguments: Any) -> Future[np.ndarray]:
+        """Start `augmented_patches` with these arguments."""
+        if self._pool is not None:
+            return self._pool.submit(augmented_patches, *arguments)
+        future: Future[np.ndarray] = Future()
+        future.set_result(augmented_patches(*arguments))
+        return future
+
+    def close(self) -> None:
+        """Stop the processes."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass
+class TrainingFeed:
+    """Batches of one task by step number, prepared ahead by the workers."""
+
+    source: TrainingRows
+    sampling: Sampling
+    transforms: Sequence[dict[str, Any]]
+    workers: FeedWorkers
+    _ahead: dict[int, Future[np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of one epoch."""
+        return self.sampling.steps_per_epoch(len(self.source.rows))
+
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Images uint8 (batch, h, w, 3) and labels float32 (batch, 1) of the `step`-th step of the training.
+
+        Raises:
+            MachineRefusal: a worker process died.
+        """
+        last = step + 2 * self.workers.count
+        for number in range(step, last + 1):
+            if number not in self._ahead:
+                self._ahead[number] = self._submit(number)
+        for number in [n for n in self._ahead if n < step or n > last]:
+            del self._ahead[number]
+        try:
+            images = self._ahead.pop(step).result()
+        except BrokenProcessPool as error:
+            raise _worker_died() from error
+        positions = batch_positions(self.source.labels, self.sampling, step)
+        return images, self.source.labels[positions].astype(np.float32)[:, None]
+
+    def _submit(self, step: int) -> Future[np.ndarray]:
+        rows = self.source.rows[batch_positions(self.source.labels, self.sampling, step)]
+        seed = int(np.random.SeedSequence([self.sampling.seed, AUGMENTATION, step]).generate_state(1)[0])
+        try:
+            return self.workers.submit(self.source.images_path, rows, json.dumps(list(self.transforms)), seed)
+        except BrokenProcessPool as error:
+            raise _worker_died() from error
+
+
+def _worker_died() -> MachineRefusal:
+    return MachineRefusal(
+        "A process that augments patches died.",
+        "enough memory for each worker (about 400 MiB)",
+        "run the same command again, with fewer workers: --set execution.workers=1 (or 0).",
+    )

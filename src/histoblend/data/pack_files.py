@@ -1,0 +1,120 @@
+"""The files of a pack: pixels as .npy, an index, and the fingerprint that follows from the index.
+
+``index.csv`` (part,row,id,label,pixel_hash) is sorted by part and id, so it depends on ids, labels and
+decoded pixels alone; its hash is the identity of the data set, and tells a damaged index from a sound one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from histoblend.data.decode import PATCH_BYTES, PATCH_SHAPE, Chunk, pixel_hash
+from histoblend.errors import ArtifactRefusal
+
+PARTS = ("train", "test")
+INDEX = "index.csv"
+ROWS_PROBED = 4096
+"""Rows whose pixels are hashed when a pack is opened: all of a small pack, spread over a large one."""
+
+
+def write_images(path: Path, count: int, chunks: Iterable[Chunk], seen: Callable[[int], None]) -> list[Chunk]:
+    """Write the images of `chunks` as one .npy array uint8 (count, 96, 96, 3), flushed to disk.
+
+    Written as a stream: on a full disk a write fails with an error, a memory map would kill the process.
+
+    Args:
+        seen: told the number of images after each chunk.
+
+    Returns:
+        The chunks without their images.
+    """
+    told = []
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *PATCH_SHAPE)}
+    with path.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
+        for chunk in chunks:
+            stream.write(chunk.images.data)
+            told.append(Chunk(chunk.images[:0].copy(), chunk.hashes, chunk.faults))
+            seen(len(chunk.hashes))
+        stream.flush()
+        os.fsync(stream.fileno())
+    return told
+
+
+def write_index(folder: Path, train: pd.DataFrame, test: pd.DataFrame) -> str:
+    """Write ``index.csv`` for id,label,pixel_hash and id,pixel_hash sorted by id; returns the fingerprint."""
+    parts = []
+    for part, frame in zip(PARTS, (train, test.assign(label="")), strict=True):
+        numbered = frame.assign(part=part, row=np.arange(len(frame)), label=frame["label"].astype(str))
+        parts.append(numbered[["part", "row", "id", "label", "pixel_hash"]])
+    content = pd.concat(parts).to_csv(index=False, lineterminator="\n").encode()
+    with (folder / INDEX).open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return _digest(content)
+
+
+def read_pack(folder: Path, fingerprint: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read and check the pack in `folder`: train id,label,pixel_hash and test id,pixel_hash, in row order.
+
+    Raises:
+        ArtifactRefusal: the index is not the one of this fingerprint, an array is missing, truncated or of
+            another shape, or probed pixels differ from their hash.
+    """
+    try:
+        content = (folder / INDEX).read_bytes()
+        if _digest(content) != fingerprint:
+            raise damaged(folder, f"{INDEX} does not fit the fingerprint")
+        index = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+        frames = [index[index["part"] == part].reset_index(drop=True) for part in PARTS]
+        for part, frame in zip(PARTS, frames, strict=True):
+            _check_images(folder, part, frame)
+    except (OSError, ValueError) as error:
+        raise damaged(folder, str(error)) from error
+    train, test = frames
+    train = train[["id", "label", "pixel_hash"]].assign(label=train["label"].astype("int64"))
+    return train, test[["id", "pixel_hash"]]
+
+
+def open_images(folder: Path, part: str) -> npt.NDArray[np.uint8]:
+    """A read-only memory map uint8 (n, 96, 96, 3) of one part."""
+    images: npt.NDArray[np.uint8] = np.load(folder / f"{part}.npy", mmap_mode="r")
+    return images
+
+
+def damaged(folder: Path, reason: str) -> ArtifactRefusal:
+    """The refusal of a pack that is not what was written."""
+    return ArtifactRefusal(
+        f"The pixel cache {folder} is damaged: {reason}.",
+        "the pack as written",
+        "it is made anew by the next run.",
+    )
+
+
+def _check_images(folder: Path, part: str, frame: pd.DataFrame) -> None:
+    images = open_images(folder, part)
+    if images.shape != (len(frame), *PATCH_SHAPE) or images.dtype != np.uint8:
+        raise damaged(
+            folder, f"{part}.npy is {images.shape} {images.dtype}, the index has {len(frame):,} rows"
+        )
+    surplus = (folder / f"{part}.npy").stat().st_size - len(frame) * PATCH_BYTES
+    if surplus > 1024:  # more than the header
+        raise damaged(folder, f"{part}.npy is {surplus:,} bytes too long")
+    hashes = frame["pixel_hash"].to_numpy()
+    rows = np.unique(np.linspace(0, len(frame) - 1, min(len(frame), ROWS_PROBED)).astype(int))
+    wrong = [int(row) for row in rows if pixel_hash(images[row]) != hashes[row]]
+    if wrong:
+        raise damaged(folder, f"{len(wrong):,} of {len(rows):,} probed rows of {part}.npy hold other pixels")
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=6).hexdigest()

@@ -1,0 +1,90 @@
+"""What was decided when an experiment first started, kept beside its artifacts and compared ever after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from histoblend.config import Experiment, read_yaml
+from histoblend.errors import ArtifactRefusal
+from histoblend.workspace import ExperimentFolder, fingerprint, write_text
+
+NOT_IDENTITY = {"name", "role"}  # renaming or blending an experiment changes none of its numbers
+
+
+@dataclass(frozen=True)
+class Record:
+    """The content of an experiment's config.yaml."""
+
+    content: dict[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of configuration, data, folds and precision together."""
+        return str(self.content["fingerprint"])
+
+    @property
+    def precision(self) -> str:
+        """The precision frozen at the first start."""
+        return str(self.content["precision"])
+
+
+def make_record(experiment: Experiment, views: int, precision: str, data: Mapping[str, Any]) -> Record:
+    """The record of `experiment` as it would start now.
+
+    Args:
+        data: fingerprints and names of data set and folds.
+    """
+    settings = experiment.model_dump(mode="json")
+    content: dict[str, Any] = {"experiment": settings, "views": views, "precision": precision, **data}
+    identity = {key: value for key, value in settings.items() if key not in NOT_IDENTITY}
+    prints = {"config": fingerprint([identity, views]), "data": data["data"], "folds": data["folds"]}
+    return Record(content | {"fingerprint": fingerprint([prints, precision])})
+
+
+def started_record(folder: ExperimentFolder, fresh: Record) -> Record:
+    """The record the experiment started with, or `fresh`, written now.
+
+    `precision: auto` resolves to what it was at the first start, whatever the device today.
+
+    Raises:
+        ArtifactRefusal: configuration, data or folds are not those the artifacts were made with.
+    """
+    if not folder.config.exists():
+        write_text(folder.config, yaml.safe_dump(fresh.content, sort_keys=False, allow_unicode=True))
+        return fresh
+    old = Record(read_yaml(folder.config))
+    ignored = {"fingerprint", *(f"experiment.{key}" for key in NOT_IDENTITY)}
+    if fresh.content["experiment"]["precision"] == "auto":
+        ignored.add("precision")
+    differences = [line for key, line in differing_keys(old.content, fresh.content) if key not in ignored]
+    if differences:
+        name = folder.folder.name
+        raise ArtifactRefusal(
+            f"Experiment {name} has changed since its artifacts in {folder.folder} were made:\n  "
+            + "\n  ".join(differences),
+            "the configuration, data and folds it was started with",
+            f"undo the change; or give the changed experiment a file of its own; or choose another --output; "
+            f"or put the old artifacts aside with `histoblend archive {name}`.",
+        )
+    return old
+
+
+def flattened(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, keys joined by dots."""
+    result: dict[str, Any] = {}
+    for key, value in content.items():
+        path = f"{prefix}{key}"
+        result |= flattened(value, f"{path}.") if isinstance(value, Mapping) and value else {path: value}
+    return result
+
+
+def differing_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Keys whose values differ, each with a line ``key: old -> new``."""
+    before, after = flattened(old), flattened(new)
+    absent = "(none)"
+    keys = [key for key in {**before, **after} if before.get(key, absent) != after.get(key, absent)]
+    return [(key, f"{key}: {before.get(key, absent)} -> {after.get(key, absent)}") for key in keys]

@@ -1,0 +1,110 @@
+"""Tables of predictions, keyed by id: their contracts, checked by the writer and by the reader.
+
+Out-of-fold: id,label,fold,logit,probability, every training id exactly once.
+Test: id,logit,probability, every test id exactly once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from histoblend.errors import ArtifactRefusal, some
+from histoblend.inference.predict import sigmoid
+from histoblend.workspace import write_csv
+
+OUT_OF_FOLD_COLUMNS = ["id", "label", "fold", "logit", "probability"]
+TEST_COLUMNS = ["id", "logit", "probability"]
+
+
+def out_of_fold_table(rows: pd.DataFrame, logits: np.ndarray) -> pd.DataFrame:
+    """Table for `rows` (columns id, label, fold) with their logits (n,), in that order."""
+    table = rows[["id", "label", "fold"]].reset_index(drop=True)
+    return table.assign(logit=logits, probability=sigmoid(logits))
+
+
+def test_table(ids: pd.Series, logits: np.ndarray) -> pd.DataFrame:
+    """Table for the test `ids` with their logits (n,), in that order."""
+    return pd.DataFrame({"id": ids.to_numpy(), "logit": logits, "probability": sigmoid(logits)})
+
+
+def check_table(table: pd.DataFrame, columns: list[str], ids: pd.Series, what: str) -> None:
+    """Check that `table` has these columns, each of `ids` exactly once, and finite numbers.
+
+    Raises:
+        ArtifactRefusal: it does not.
+    """
+    remedy = "move its folder away and run again."
+    if list(table.columns) != columns:
+        raise ArtifactRefusal(f"{what} has the columns {list(table.columns)}.", str(columns), remedy)
+    twice = table["id"][table["id"].duplicated()].unique()
+    if len(twice):
+        raise ArtifactRefusal(
+            f"{what} holds ids more than once: {some(list(twice))}.", "each id once", remedy
+        )
+    present, wanted = set(table["id"]), set(ids)
+    if missing := sorted(wanted - present):
+        raise ArtifactRefusal(f"{what} lacks ids: {some(missing)}.", f"all {len(wanted):,} ids", remedy)
+    if extra := sorted(present - wanted):
+        raise ArtifactRefusal(f"{what} holds foreign ids: {some(extra)}.", "only ids of this data", remedy)
+    broken = table["id"][~np.isfinite(table[["logit", "probability"]]).all(axis=1)]
+    if len(broken):
+        raise ArtifactRefusal(f"{what} holds no finite number for {some(list(broken))}.", "finite logits")
+
+
+def write_out_of_fold(path: Path, table: pd.DataFrame, folds: pd.DataFrame) -> None:
+    """Check and write an out-of-fold table for the ids of `folds` (columns id, label, fold)."""
+    _check_out_of_fold(table, folds, str(path))
+    write_csv(path, table)
+
+
+def read_out_of_fold(path: Path, folds: pd.DataFrame) -> pd.DataFrame:
+    """Read and check an out-of-fold table; rows in the order of `folds`.
+
+    Raises:
+        ArtifactRefusal: the file is damaged or does not fit `folds`.
+    """
+    table = _read(path)
+    _check_out_of_fold(table, folds, str(path))
+    return table.set_index("id").loc[folds["id"]].reset_index()
+
+
+def _check_out_of_fold(table: pd.DataFrame, folds: pd.DataFrame, what: str) -> None:
+    check_table(table, OUT_OF_FOLD_COLUMNS, folds["id"], what)
+    joined = table.merge(folds[["id", "label", "fold"]], on="id", suffixes=("", "_expected"))
+    for column in ("label", "fold"):
+        wrong = joined["id"][joined[column] != joined[f"{column}_expected"]]
+        if len(wrong):
+            raise ArtifactRefusal(
+                f"{what} has another {column} than folds.csv for {some(list(wrong))}.", f"the same {column}"
+            )
+
+
+def write_test(path: Path, table: pd.DataFrame, ids: pd.Series) -> None:
+    """Check and write a test table for `ids`."""
+    check_table(table, TEST_COLUMNS, ids, str(path))
+    write_csv(path, table)
+
+
+def read_test(path: Path, ids: pd.Series) -> pd.DataFrame:
+    """Read and check a test table; rows in the order of `ids`.
+
+    Raises:
+        ArtifactRefusal: the file is damaged or does not fit `ids`.
+    """
+    table = _read(path)
+    check_table(table, TEST_COLUMNS, ids, str(path))
+    return table.set_index("id").loc[ids].reset_index()
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype={"id": str}, float_precision="round_trip")
+    except (OSError, ValueError) as error:
+        raise ArtifactRefusal(
+            f"{path} cannot be read: {error}.",
+            "a table of predictions",
+            "move its folder away and run again.",
+        ) from error

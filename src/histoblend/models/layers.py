@@ -1,0 +1,131 @@
+"""Layers shared by the networks: the uint8 input stage, normalisation, convolution blocks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+SOURCE_SIZE = 96  # side of every patch that enters a network, in pixels
+LABELLED_SIZE = 32  # side of the centre square that decides the label, in source pixels
+
+
+@keras.saving.register_keras_serializable(package="histoblend")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Keras's batch normalisation, computed by TensorFlow's fused kernel where that is the backend.
+
+    Only `call` differs: names, weights, configuration and the rule that a frozen layer runs in inference
+    mode are Keras's. Input (n, h, w, c); other shapes, masks, renorm and synchronised statistics go to Keras.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        if not self._fusable(inputs, mask):
+            return super().call(inputs, training=training, mask=mask)
+        return self._fused_tensorflow(inputs, bool(training and self.trainable))
+
+    def _fusable(self, inputs: Any, mask: Any) -> bool:
+        rank = len(inputs.shape)
+        plain = mask is None and not self.renorm and not self.synchronized
+        channels_last = rank == 4 and self.axis in (-1, 3)
+        supported = keras.backend.standardize_dtype(inputs.dtype) in ("float32", "bfloat16", "float16")
+        return keras.config.backend() == "tensorflow" and plain and channels_last and supported
+
+    def _fused_tensorflow(self, inputs: Any, batch_statistics: bool) -> Any:
+        """The only TensorFlow code of the models; every other backend takes Keras's own `call`."""
+        import tensorflow as tf
+
+        channels = (inputs.shape[-1],)
+        arguments: dict[str, Any] = {
+            "scale": ops.cast(self.gamma, "float32") if self.scale else ops.ones(channels, "float32"),
+            "offset": ops.cast(self.beta, "float32") if self.center else ops.zeros(channels, "float32"),
+            "epsilon": self.epsilon,
+        }
+        if not batch_statistics:
+            mean, variance = ops.cast(self.moving_mean, "float32"), ops.cast(self.moving_variance, "float32")
+            arguments |= {"mean": mean, "variance": variance}
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            inputs, is_training=batch_statistics, **arguments
+        )
+        if batch_statistics:
+            self._move_statistics(inputs, mean, variance)
+        return ops.cast(outputs, self.compute_dtype)
+
+    def _move_statistics(self, inputs: Any, mean: Any, variance: Any) -> None:
+        # The kernel returns the Bessel-corrected variance; Keras's moving average holds the biased one.
+        count = ops.cast(ops.prod(ops.shape(inputs)[:-1]), "float32")
+        biased = variance * (count - 1.0) / count
+        keep, take = self.momentum, 1.0 - self.momentum
+        self.moving_mean.assign(self.moving_mean * keep + mean * take)
+        self.moving_variance.assign(self.moving_variance * keep + biased * take)
+
+
+def _group(width: int) -> keras.layers.Layer:
+    return keras.layers.GroupNormalization(groups=math.gcd(width, 8))
+
+
+# Momentum .9, not Keras's .99: small sets make few steps an epoch, and statistics must keep up with weights.
+NORMALISATIONS: dict[str, Callable[[int], list[keras.layers.Layer]]] = {
+    "batch": lambda width: [BatchNormalization(momentum=0.9)],
+    "group": lambda width: [_group(width)],
+    "layer": lambda width: [keras.layers.LayerNormalization(epsilon=1e-3)],
+    "none": lambda width: [],
+}
+
+
+def patch_input() -> Any:
+    """The input of every network: uint8 RGB (96, 96, 3)."""
+    return keras.Input((SOURCE_SIZE, SOURCE_SIZE, 3), dtype="uint8", name="patch")
+
+
+def entrance(input_size: int, crop: int | None) -> list[keras.layers.Layer]:
+    """Layers from uint8 (96, 96, 3) to float32 0-255 (input_size, input_size, 3), not yet normalised.
+
+    `crop` keeps the centre square of that side before resizing; the labelled 32x32 stays in its middle.
+    """
+    stack: list[keras.layers.Layer] = [keras.layers.Rescaling(1.0, dtype="float32", name="pixels")]
+    side = crop or SOURCE_SIZE
+    if side != SOURCE_SIZE:
+        stack.append(keras.layers.CenterCrop(side, side, dtype="float32", name="centre_crop"))
+    if input_size != side:
+        resize = keras.layers.Resizing(input_size, input_size, antialias=True, dtype="float32", name="resize")
+        stack.append(resize)
+    return stack
+
+
+def unit_range() -> keras.layers.Layer:
+    """0-255 -> -1..1, in float32: the one normalisation of the networks trained from scratch."""
+    return keras.layers.Rescaling(1.0 / 127.5, offset=-1.0, dtype="float32", name="normalise")
+
+
+def chained(features: Any, stack: list[keras.layers.Layer]) -> Any:
+    """Apply layers one after the other."""
+    for layer in stack:
+        features = layer(features)
+    return features
+
+
+def convolution(
+    features: Any, filters: int, normalisation: str, activation: str | None, *, kernel: int = 3
+) -> Any:
+    """Convolution, normalisation, activation; the bias is left out where a normalisation shifts anyway."""
+    convolve = keras.layers.Conv2D(
+        filters,
+        kernel,
+        padding="same",
+        use_bias=normalisation == "none",
+        kernel_initializer="he_normal",
+    )
+    features = chained(features, [convolve, *NORMALISATIONS[normalisation](filters)])
+    return keras.layers.Activation(activation)(features) if activation else features
+
+
+def squeeze_excitation(features: Any, ratio: int = 8) -> Any:
+    """Channel attention (Hu et al. 2018, arXiv:1709.01507); (n, h, w, c) -> the same shape."""
+    channels = features.shape[-1]
+    gate = keras.layers.GlobalAveragePooling2D(keepdims=True)(features)
+    gate = keras.layers.Conv2D(max(4, channels // ratio), 1, activation="relu")(gate)
+    gate = keras.layers.Conv2D(channels, 1, activation="sigmoid")(gate)
+    return keras.layers.Multiply()([features, gate])

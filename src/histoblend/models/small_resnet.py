@@ -1,0 +1,39 @@
+"""A small residual network, its first block at full resolution (He et al. 2016, arXiv:1512.03385)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from histoblend.models import heads, layers
+from histoblend.models.parameters import SmallResnet
+
+
+def small_resnet(input_size: int, settings: SmallResnet) -> keras.Model:
+    """uint8 (n, 96, 96, 3) -> logit (n, 1); stage i holds blocks[i] residual blocks of widths[i].
+
+    Between stages the map is max-pooled, not strided: pooling windows stay aligned under flips and quarter
+    turns.
+    """
+    patch = layers.patch_input()
+    features = layers.chained(patch, [*layers.entrance(input_size, settings.crop), layers.unit_range()])
+    features = layers.convolution(features, settings.widths[0], settings.normalisation, settings.activation)
+    for stage, (width, blocks) in enumerate(zip(settings.widths, settings.blocks, strict=True)):
+        if stage:
+            features = keras.layers.MaxPooling2D(2)(features)
+        for _ in range(blocks):
+            features = _residual_block(features, width, settings)
+    field = settings.crop or layers.SOURCE_SIZE
+    output = heads.logit(features, head=settings.head, field=field, dropout=settings.dropout)
+    return keras.Model(patch, output, name="small_resnet")
+
+
+def _residual_block(features: Any, width: int, settings: SmallResnet) -> Any:
+    branch = layers.convolution(features, width, settings.normalisation, settings.activation)
+    branch = layers.convolution(branch, width, settings.normalisation, None)
+    if settings.attention:
+        branch = layers.squeeze_excitation(branch)
+    if features.shape[-1] != width:
+        features = layers.convolution(features, width, settings.normalisation, None, kernel=1)
+    return keras.layers.Activation(settings.activation)(keras.layers.Add()([features, branch]))

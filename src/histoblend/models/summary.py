@@ -1,0 +1,45 @@
+"""What a network costs: multiply-accumulates and parameters, by arithmetic on its layers' shapes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import keras
+
+
+def count_parameters(model: keras.Model) -> int:
+    """All weights of the model, trainable or not."""
+    return int(model.count_params())
+
+
+def count_macs(model: keras.Model) -> int:
+    """Multiply-accumulates of one forward pass of one patch, convolutions and dense layers only."""
+    return sum(_layer_macs(layer) for layer in leaf_layers(model))
+
+
+def leaf_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """The layers of a model, those of nested models included."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from leaf_layers(layer)
+        else:
+            yield layer
+
+
+def _layer_macs(layer: keras.layers.Layer) -> int:
+    if isinstance(layer, keras.layers.Dense):
+        return math.prod(layer.output.shape[1:]) * layer.kernel.shape[0]
+    if isinstance(layer, keras.layers.SeparableConv2D):
+        depthwise = math.prod(layer.depthwise_kernel.shape)
+        pointwise = math.prod(layer.pointwise_kernel.shape)
+        return _cells(layer) * (depthwise + pointwise)
+    if isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
+        # kernel: (height, width, channels in one group, filters), or (height, width, channels, multiplier)
+        return _cells(layer) * math.prod(layer.kernel.shape)
+    return 0
+
+
+def _cells(layer: keras.layers.Layer) -> int:
+    """Positions of the output map (channels last)."""
+    return math.prod(layer.output.shape[1:3])

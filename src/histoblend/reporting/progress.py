@@ -1,0 +1,116 @@
+"""What a run says while it works: a live display on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+
+from histoblend.execution.costs import Clock
+from histoblend.training.observer import Observer
+
+PLAIN_SECONDS = 20.0  # between two lines about the same epoch
+
+
+def duration(seconds: float) -> str:
+    """``1h02m``, ``3m05s`` or ``12s``."""
+    seconds = round(max(seconds, 0))
+    if seconds >= 3600:
+        return f"{seconds // 3600}h{seconds % 3600 // 60:02d}m"
+    return f"{seconds // 60}m{seconds % 60:02d}s" if seconds >= 60 else f"{seconds}s"
+
+
+class Display:
+    """Lines, tables and progress of one run."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(file=sys.stdout, soft_wrap=True, highlight=False)
+        self.live = self.console.is_terminal
+
+    def tell(self, text: str) -> None:
+        """One line."""
+        self.console.print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        """One line that must not be missed."""
+        self.console.print(text, style="bold yellow", markup=False)
+
+    def show(self, table: Table) -> None:
+        """A table, as wide as its content."""
+        width = self.console.width if self.live else 200
+        self.console.print(table, width=width, soft_wrap=not self.live, crop=False)
+
+    @contextmanager
+    def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:
+        """Progress of something counted: a function of (done, all)."""
+        if not self.live:
+            yield self._plain_counter(what)
+            return
+        with Progress(*_columns(), console=self.console, transient=True) as progress:
+            bar = progress.add_task(what, total=None, detail="")
+
+            def count(done: int, total: int) -> None:
+                progress.update(bar, completed=done, total=total, detail=f"{done:,} of {total:,}")
+
+            yield count
+
+    def _plain_counter(self, what: str) -> Callable[[int, int], None]:
+        told = time.monotonic()
+
+        def count(done: int, total: int) -> None:
+            nonlocal told
+            if time.monotonic() - told >= PLAIN_SECONDS:
+                told = time.monotonic()
+                self.tell(f"{what}: {done:,} of {total:,}")
+
+        return count
+
+    @contextmanager
+    def training(self, label: str, epochs: int, steps: int, clock: Clock) -> Iterator[Observer]:
+        """Progress of one task as an observer of its steps and epochs."""
+        if not self.live:
+            yield Observer(on_epoch=lambda row: self._plain_epoch(label, epochs, row, clock))
+            return
+        with Progress(*_columns(), console=self.console, transient=True) as progress:
+            bar = progress.add_task(label, total=epochs * steps, detail="starting")
+            yield _live_observer(progress, bar, (epochs, steps), clock)
+
+    def _plain_epoch(self, label: str, epochs: int, row: dict[str, float], clock: Clock) -> None:
+        left = duration(clock.left(row["epoch"] / epochs))
+        self.tell(f"{label}  {epoch_line(row, epochs)}  left {left}")
+
+
+def epoch_line(row: dict[str, float], epochs: int) -> str:
+    """Epoch, loss, accuracy, inner-split AUC where watched, and rate, in one line."""
+    parts = [f"epoch {row['epoch']:.0f}/{epochs}", f"loss {row['loss']:.4f}", f"accuracy {row['accuracy']:.3f}"]
+    if "inner_auc" in row:
+        parts.append(f"inner AUC {row['inner_auc']:.4f}")
+    return "  ".join([*parts, f"{row['images_per_second']:.0f} images/s"])
+
+
+def _columns() -> tuple[TextColumn | BarColumn, ...]:
+    return TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[detail]}")
+
+
+def _live_observer(progress: Progress, bar: TaskID, size: tuple[int, int], clock: Clock) -> Observer:
+    epochs, steps = size
+    last = ""
+
+    def on_step(epoch: int, step: int, loss: float) -> None:
+        done = epoch * steps + step
+        left = duration(clock.left(done / (epochs * steps)))
+        detail = f"epoch {epoch + 1}/{epochs} step {step}/{steps}  loss {loss:.4f}{last}  left {left}"
+        progress.update(bar, completed=done, detail=detail)
+
+    def on_epoch(row: dict[str, float]) -> None:
+        nonlocal last
+        auc = f"  inner AUC {row['inner_auc']:.4f}" if "inner_auc" in row else ""
+        last = f"{auc}  {row['images_per_second']:.0f} images/s"
+        progress.update(bar, completed=row["epoch"] * steps)
+
+    return Observer(on_step, on_epoch)

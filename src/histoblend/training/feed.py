@@ -1,0 +1,40 @@
+"""The training feed as Keras takes it, on every backend."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from histoblend.data.batches import TrainingFeed
+
+
+class KerasFeed(keras.utils.PyDataset):
+    """Batches by number from `first_step` on, without end.
+
+    A dataset indexed by step rather than a generator: Keras reads a first batch or two to learn their shapes,
+    and a generator would have lost them.
+    """
+
+    def __init__(
+        self, feed: TrainingFeed, first_step: int, class_weights: tuple[float, float] | None
+    ) -> None:
+        super().__init__(workers=1, use_multiprocessing=False)
+        self.feed, self.first_step, self.class_weights = feed, first_step, class_weights
+
+    @property
+    def num_batches(self) -> None:
+        """None: the feed never ends."""
+        return
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+        images, labels = self.feed.batch(self.first_step + index)
+        if self.class_weights is None:
+            return images, labels
+        negative, positive = self.class_weights
+        return images, labels, np.where(labels[:, 0] == 1, positive, negative).astype(np.float32)
+
+
+def balanced_class_weights(labels: np.ndarray) -> tuple[float, float]:
+    """Weights of the negative and the positive class, inverse to their frequency, one on average."""
+    share = float(np.mean(labels))
+    return 0.5 / (1 - share), 0.5 / share

@@ -1,0 +1,108 @@
+"""A task whose experiment is a Keras network."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from histoblend.data.augmentations import resolve_augmentation
+from histoblend.data.batches import Sampling, TrainingFeed, TrainingRows
+from histoblend.data.folds import inner_split
+from histoblend.errors import ArtifactRefusal
+from histoblend.inference.predict import network_logits, view_logits
+from histoblend.models.outputs import probability_model
+from histoblend.training.fit import PREDICTION_BATCH, FitJob, InnerRows, fit
+from histoblend.training.observer import Observer
+from histoblend.training.state import load_state
+from histoblend.training.task import Task, TaskInputs, Trained, set_aside
+from histoblend.workspace import atomic_write
+
+
+def train_network(task: Task, inputs: TaskInputs, views: tuple[int, ...], observer: Observer) -> Trained:
+    """Fit the experiment's network on all folds but the task's, and keep its weights."""
+    started = time.monotonic()
+    job = _fit_job(task, inputs, observer)
+    _set_aside_damaged_state(job.state_path, task, inputs.tell)
+    model, history = fit(job)
+    with atomic_write(task.folder.weights) as temporary:
+        model.save_weights(temporary)
+    if task.experiment.training.save_model:
+        with atomic_write(task.folder.saved_model) as temporary:
+            probability_model(model).save(temporary)
+
+    images = {"train": inputs.pack.train_images(), "test": inputs.pack.test_images()}
+
+    def predict(part: str, rows: np.ndarray) -> np.ndarray:
+        return view_logits(network_logits(model), images[part], rows, views, PREDICTION_BATCH)
+
+    fitting = sum(row["seconds"] for row in history)  # of all sessions, where there were several
+    seconds = max(fitting, time.monotonic() - started)
+    return Trained(predict, seconds, _images_seen(job, history), history)
+
+
+def _fit_job(task: Task, inputs: TaskInputs, observer: Observer) -> FitJob:
+    training_folds = (inputs.folds["fold"] != task.fold).to_numpy()
+    inner = None
+    if task.experiment.needs_inner_split:
+        fraction = task.experiment.training.inner_fraction
+        chosen = inner_split(inputs.folds, training_folds, fraction, task.experiment.seed)
+        held = inputs.folds[chosen]
+        inner = InnerRows(inputs.pack.train_images(), held.index.to_numpy(), held["label"].to_numpy())
+        training_folds = training_folds & ~chosen
+    training_rows = inputs.folds[training_folds]
+    training = task.experiment.training
+    source = TrainingRows(
+        str(inputs.pack.folder / "train.npy"),
+        training_rows.index.to_numpy(),
+        training_rows["label"].to_numpy(np.int8),
+    )
+    # Each fold draws its own order and augmentations: equal ones would make the folds' errors alike.
+    seed = task.experiment.seed * 1000 + task.fold
+    sampling = Sampling(seed, training.batch_size, training.samples_per_epoch, training.balanced)
+    transforms = resolve_augmentation(task.experiment.augmentation)
+    return FitJob(
+        experiment=task.experiment,
+        feed=TrainingFeed(source, sampling, transforms, inputs.workers),
+        fingerprint=task.fingerprint,
+        precision=task.precision,
+        state_path=task.folder.state,
+        inner=inner,
+        tensorboard_path=task.folder.tensorboard if training.tensorboard else None,
+        jit_compile=inputs.device.jit_compile,
+        observer=observer,
+    )
+
+
+def _images_seen(job: FitJob, history: list[dict[str, float]]) -> int:
+    return len(history) * job.feed.steps_per_epoch * job.feed.sampling.batch_size
+
+
+def _set_aside_damaged_state(path: Path, task: Task, tell: Callable[[str], None]) -> None:
+    if not path.exists():
+        return
+    try:
+        load_state(path, task.fingerprint)
+    except ArtifactRefusal as refusal:
+        aside = set_aside(path)
+        tell(f"{refusal.found} Moved to {aside.name}; the task starts from its first epoch.")
+
+
+def load_network(model: keras.Model, weights: Path) -> keras.Model:
+    """Give `model` the weights of a finished task.
+
+    Raises:
+        ArtifactRefusal: the file is damaged or of another network.
+    """
+    try:
+        model.load_weights(weights)
+    except (OSError, ValueError, KeyError) as error:
+        raise ArtifactRefusal(
+            f"{weights} cannot be loaded: {error}.",
+            "the weights of this experiment's network",
+            "move the fold's folder away and run again.",
+        ) from error
+    return model

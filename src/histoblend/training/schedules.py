@@ -1,0 +1,59 @@
+"""Learning rates as pure functions of the configuration and, for `plateau`, of the history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from histoblend.config import Schedule
+
+
+def _constant(progress: np.ndarray, schedule: Schedule) -> np.ndarray:
+    return np.ones_like(progress)
+
+
+def _step(progress: np.ndarray, schedule: Schedule) -> np.ndarray:
+    passed = sum((progress >= milestone).astype(float) for milestone in schedule.milestones)
+    return np.asarray(schedule.factor**passed)
+
+
+def _cosine(progress: np.ndarray, schedule: Schedule) -> np.ndarray:
+    return schedule.final + (1 - schedule.final) * (1 + np.cos(np.pi * progress)) / 2
+
+
+# One row a shape: share of the highest rate at a progress in [0, 1) after the warm-up. `one_cycle` (Smith &
+# Topin 2018) is a long climb and a cosine fall; `plateau` is constant but for `plateau_factor`.
+SHAPES: dict[str, Callable[[np.ndarray, Schedule], np.ndarray]] = {
+    "constant": _constant,
+    "step": _step,
+    "plateau": _constant,
+    "cosine": _cosine,
+    "one_cycle": _cosine,
+}
+ONE_CYCLE_CLIMB = 0.3  # of the training, where the file gives no warm-up
+
+
+def rate_table(schedule: Schedule, learning_rate: float, steps: int) -> np.ndarray:
+    """The learning rate of each of `steps` steps, float32 (steps,), before any plateau."""
+    climb = schedule.warmup or (ONE_CYCLE_CLIMB if schedule.name == "one_cycle" else 0.0)
+    warm_steps = round(climb * steps)
+    climbing = (np.arange(warm_steps) + 1) / max(warm_steps, 1)
+    rest = steps - warm_steps
+    falling = SHAPES[schedule.name](np.arange(rest) / max(rest, 1), schedule)
+    return (learning_rate * np.concatenate([climbing, falling])).astype(np.float32)
+
+
+def plateau_factor(schedule: Schedule, aucs: Sequence[float]) -> float:
+    """What the rate is multiplied with after epochs that reached these inner-split AUCs."""
+    if schedule.name != "plateau":
+        return 1.0
+    factor, best, waited = 1.0, -np.inf, 0
+    for value in aucs:
+        if value > best:
+            best, waited = value, 0
+            continue
+        waited += 1
+        if waited >= schedule.patience:
+            factor, waited = factor * schedule.factor, 0
+    return factor

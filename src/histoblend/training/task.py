@@ -1,0 +1,172 @@
+"""One task: one experiment on one fold, from its training rows to its tables of predictions.
+
+A task is done when `done.json` stands in its folder; it carries the hash of every file beside it. What is
+missing or damaged is made again; everything that is whole is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from histoblend.config import Experiment
+from histoblend.data.batches import FeedWorkers
+from histoblend.data.pack import Pack
+from histoblend.data.views import IDENTITY, chosen_views
+from histoblend.errors import ArtifactRefusal
+from histoblend.evaluation.auc import auc
+from histoblend.execution.device import Device
+from histoblend.inference.tables import out_of_fold_table, test_table, write_out_of_fold, write_test
+from histoblend.workspace import TaskFolder, Workspace, read_json, write_csv, write_json
+
+
+@dataclass(frozen=True)
+class Task:
+    """One experiment on one fold."""
+
+    experiment: Experiment
+    fold: int
+    folder: TaskFolder
+    fingerprint: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class TaskInputs:
+    """What all tasks of a run share.
+
+    `folds` has the columns id, label, slide, fold, pixel_hash; its index counts the rows of the pack's train array.
+    """
+
+    workspace: Workspace
+    pack: Pack
+    folds: pd.DataFrame
+    device: Device
+    workers: FeedWorkers
+    tell: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Logits of one task: float64 (patches, views), the first view being the identity."""
+
+    out_of_fold: np.ndarray
+    test: np.ndarray
+
+
+@dataclass
+class Trained:
+    """What training gave: how to get logits, what it cost, how it went."""
+
+    predict: Callable[[str, np.ndarray], np.ndarray]
+    """(``train`` or ``test``, rows of that part) -> float64 logits (rows, views)."""
+    seconds: float
+    images: int
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def file_hash(path: Path) -> str:
+    """Sixteen hex digits of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+
+
+def recorded_files(folder: TaskFolder) -> list[Path]:
+    """The files of a finished task that exist, those that `done.json` vouches for."""
+    candidates = [folder.weights, folder.history, folder.out_of_fold, folder.test]
+    return [path for path in candidates if path.exists()]
+
+
+def damaged_files(folder: TaskFolder) -> list[Path]:
+    """Files of a finished task that are gone or whose bytes are no longer those that were written.
+
+    Raises:
+        ArtifactRefusal: `done.json` itself is damaged.
+    """
+    hashes: dict[str, str] = read_json(folder.done)["files"]
+    paths = [folder.folder / name for name in hashes]
+    return [path for path in paths if not path.exists() or file_hash(path) != hashes[path.name]]
+
+
+def is_done(folder: TaskFolder, tell: Callable[[str], None]) -> bool:
+    """Whether the task is finished and its files are whole; a damaged one is set aside, aloud."""
+    if not folder.done.exists():
+        return False
+    try:
+        damaged = damaged_files(folder)
+    except (ArtifactRefusal, KeyError):
+        damaged = [folder.done]
+    if not damaged:
+        return True
+    names = ", ".join(path.name for path in damaged)
+    aside = set_aside(folder.folder)
+    tell(f"Damaged: {names} in {folder.folder}. Moved to {aside}; this task is run again.")
+    return False
+
+
+def set_aside(folder: Path) -> Path:
+    """Rename `folder` to a free name beside it that says it is damaged."""
+    for number in range(1, 1000):
+        target = folder.with_name(f"{folder.name}.damaged-{number}")
+        if not target.exists():
+            folder.rename(target)
+            return target
+    raise ArtifactRefusal(f"{folder} was damaged a thousand times.", "", "clear its neighbours away.")
+
+
+def run_task(task: Task, inputs: TaskInputs, train: Callable[[Task, TaskInputs], Trained]) -> dict[str, Any]:
+    """Train and predict one task and write its files; `done.json` comes last.
+
+    Returns:
+        The content of `done.json`.
+    """
+    trained = train(task, inputs)
+    held_out = inputs.folds[inputs.folds["fold"] == task.fold]
+    started = time.monotonic()
+    predicted = Predicted(
+        trained.predict("train", held_out.index.to_numpy()),
+        trained.predict("test", np.arange(len(inputs.pack.test))),
+    )
+    prediction_seconds = time.monotonic() - started
+    record = _metrics(predicted, held_out["label"].to_numpy())
+    record |= {"fold": task.fold, "fingerprint": task.fingerprint, "precision": task.precision}
+    record |= {"train_seconds": trained.seconds, "prediction_seconds": prediction_seconds}
+    record["images_per_second"] = trained.images / max(trained.seconds, 1e-9)
+    _write(task, inputs, predicted, held_out, trained)
+    record["files"] = {path.name: file_hash(path) for path in recorded_files(task.folder)}
+    write_json(task.folder.done, record)
+    shutil.rmtree(task.folder.state.parent, ignore_errors=True)  # served its purpose; thrice the weights
+    return record
+
+
+def _metrics(predicted: Predicted, labels: np.ndarray) -> dict[str, Any]:
+    return {
+        "auc": auc(labels, predicted.out_of_fold.mean(axis=1)),
+        "auc_one_view": auc(labels, predicted.out_of_fold[:, IDENTITY]),
+        "views": predicted.out_of_fold.shape[1],
+        "patches": len(labels),
+    }
+
+
+def _write(
+    task: Task, inputs: TaskInputs, predicted: Predicted, held_out: pd.DataFrame, trained: Trained
+) -> None:
+    if trained.history:
+        write_csv(task.folder.history, pd.DataFrame(trained.history))
+    table = out_of_fold_table(held_out, predicted.out_of_fold.mean(axis=1))
+    write_out_of_fold(task.folder.out_of_fold, table, held_out)
+    ids = inputs.pack.test["id"]
+    write_test(task.folder.test, test_table(ids, predicted.test.mean(axis=1)), ids)
+
+
+def task_views(experiment: Experiment, plan_views: int) -> tuple[int, ...]:
+    """The views averaged for an experiment: its own count or the plan's."""
+    return chosen_views(experiment.views or plan_views)

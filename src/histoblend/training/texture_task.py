@@ -1,0 +1,55 @@
+"""A task whose experiment is an estimator on texture statistics; the statistics are kept beside the pack."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from histoblend.data.texture import FEATURE_NAMES, texture_features
+from histoblend.models.parameters import TextureHgb
+from histoblend.models.texture_hgb import fit_texture_hgb
+from histoblend.training.task import Task, TaskInputs, Trained
+from histoblend.workspace import atomic_write, fingerprint
+
+CHUNK = 256
+
+
+def train_texture(task: Task, inputs: TaskInputs) -> Trained:
+    """Fit the estimator on the statistics of all folds but the task's."""
+    started = time.monotonic()
+    pack = inputs.pack
+    tables = {
+        "train": kept_features(pack.folder / "train.npy", inputs.device.threads),
+        "test": kept_features(pack.folder / "test.npy", inputs.device.threads),
+    }
+    training = inputs.folds[inputs.folds["fold"] != task.fold]
+    settings = TextureHgb.model_validate(task.experiment.network.parameters)
+    estimator = fit_texture_hgb(
+        tables["train"][training.index], training["label"].to_numpy(), settings, task.experiment.seed
+    )
+
+    def predict(part: str, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(estimator.decision_function(tables[part][rows]), np.float64)[:, None]
+
+    return Trained(predict, time.monotonic() - started, len(training))
+
+
+def kept_features(images_path: Path, threads: int) -> np.ndarray:
+    """Texture statistics float32 (n, d) of a pack's array, computed once and kept beside it."""
+    path = images_path.with_name(f"{images_path.stem}.texture-{fingerprint(list(FEATURE_NAMES))}.npy")
+    if not path.exists():
+        features = computed_features(np.load(images_path, mmap_mode="r"), threads)
+        with atomic_write(path) as temporary:
+            np.save(temporary, features)
+    return np.asarray(np.load(path))
+
+
+def computed_features(images: np.ndarray, threads: int) -> np.ndarray:
+    """Texture statistics float32 (n, d) of uint8 images (n, h, w, 3), chunk by chunk."""
+    chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
+    with ThreadPoolExecutor(min(threads, os.cpu_count() or 1)) as pool:
+        return np.concatenate(list(pool.map(texture_features, chunks)))
