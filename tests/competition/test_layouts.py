@@ -61,9 +61,18 @@ def rewrite_labels(label: Callable[[int], object]) -> Callable[[Path], None]:
 
 
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "duplicated train id": (edit("train_labels.csv", "003,1\n", "003,1\n003,0\n"), "1 id more than once: 003"),
-    "train id missing": (edit("train_labels.csv", "003,1\n", ""), "1 file in .*train without an id .*: 003.tif"),
-    "train id extra": (edit("train_labels.csv", "003,1\n", "003,1\nabc,0\n"), "1 id of train_labels.csv .*: abc"),
+    "duplicated train id": (
+        edit("train_labels.csv", "003,1\n", "003,1\n003,0\n"),
+        "1 id more than once: 003",
+    ),
+    "train id missing": (
+        edit("train_labels.csv", "003,1\n", ""),
+        "1 file in .*train without an id .*: 003.tif",
+    ),
+    "train id extra": (
+        edit("train_labels.csv", "003,1\n", "003,1\nabc,0\n"),
+        "1 id of train_labels.csv .*: abc",
+    ),
     "train file missing": (remove("train/007.tif"), "1 id of train_labels.csv without a file .*: 007"),
     "train file extra": (add("train/zzz.tif"), "1 file in .*train without an id .*: zzz.tif"),
     "two files of one id": (add("train/007.TIFF"), "share their id with another file: 007"),
@@ -78,7 +87,10 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "train packed": (packed("train"), "train.zip is still packed"),
     "test packed": (packed("test"), "test.zip is still packed"),
     "train in train": (nested("train"), "train is empty of patches: it holds train"),
-    "sample id missing": (edit("sample_submission.csv", "3e5,0\n", ""), "1 file in .*test without .*: 3e5.tif"),
+    "sample id missing": (
+        edit("sample_submission.csv", "3e5,0\n", ""),
+        "1 file in .*test without .*: 3e5.tif",
+    ),
     "sample id extra": (edit("sample_submission.csv", "3e5,0\n", "3e5,0\nabc,0\n"), "1 id of sample.*: abc"),
     "sample id twice": (edit("sample_submission.csv", "3e5,0\n", "3e5,0\n3e5,0\n"), "more than once: 3e5"),
     "sample label a word": (edit("sample_submission.csv", "3e5,0\n", "3e5,no\n"), "no numbers: no"),
@@ -101,7 +113,9 @@ def test_a_sound_competition(toy: Path) -> None:
     assert list(competition.train["id"]) == [f"00{number}" for number in range(20)]
     assert list(competition.train["label"]) == [0, 1] * 10
     assert competition.train["label"].dtype == "int64"
-    assert all(Path(path).stem == id for id, path in zip(*competition.train[["id", "path"]].T.values, strict=True))
+    assert all(
+        Path(path).stem == id for id, path in zip(*competition.train[["id", "path"]].T.values, strict=True)
+    )
     assert list(competition.test["id"]) == [f"{number}e5" for number in reversed(range(8))]
     assert all(Path(path).is_file() for path in competition.test["path"])
     assert competition.sample is not None and competition.sample["label"].dtype == "int64"
@@ -147,6 +161,12 @@ def test_many_offenders_are_cut_short_with_their_count(toy: Path) -> None:
         read_competition(toy)
 
 
+def test_ids_and_files_that_do_not_meet_are_named_together(toy: Path) -> None:
+    (toy / "test" / "3e5.tif").rename(toy / "test" / "new.tif")
+    with pytest.raises(DataRefusal, match=r"without a file in .*: 3e5; 1 file in .*: new\.tif"):
+        read_competition(toy)
+
+
 def test_ids_in_both_parts_are_said(toy: Path) -> None:
     (toy / "test" / "3e5.tif").rename(toy / "test" / "003.tif")
     edit("sample_submission.csv", "3e5,", "003,")(toy)
@@ -167,7 +187,9 @@ def test_the_full_slide_map_beside_the_patches_is_found_first(toy: Path) -> None
         ("competitions/histopathologic-cancer-detection", "datasets/someone/histopathologicwsifull"),
     ],
 )
-def test_a_slide_map_in_another_kaggle_mount_is_found(toy: Path, tmp_path: Path, mount: str, dataset: str) -> None:
+def test_a_slide_map_in_another_kaggle_mount_is_found(
+    toy: Path, tmp_path: Path, mount: str, dataset: str
+) -> None:
     kaggle = tmp_path / "kaggle" / "input"
     (kaggle / mount).parent.mkdir(parents=True)
     toy.rename(kaggle / mount)

@@ -48,38 +48,19 @@ def check_files(ids: Iterable[str], files: Mapping[str, str], folder: Path, tabl
     """Refuse ids of `table` without a file in `folder`, and files of `folder` that no id of `table` names."""
     wanted = set(ids)
     missing = sorted(wanted - set(files))
-    if missing:
-        raise DataRefusal(
-            f"{_count(missing, 'id')} of {table.name} without a file in {folder}: {some(missing)}.",
-            "one .tif file per id",
-            "unpack the archive again (a broken download loses files), or remove these lines.",
-        )
-    unnamed = sorted(set(files) - wanted)
-    if unnamed:
-        raise DataRefusal(
-            f"{_count(unnamed, 'file')} in {folder} without an id in {table.name}: "
-            f"{some([Path(files[name]).name for name in unnamed])}.",
-            "one line per .tif file",
-            f"move these files away or add their ids to {table.name}.",
-        )
-
-
-def check_sample(sample: Iterable[str], files: Mapping[str, str], folder: Path, table: Path) -> None:
-    """Refuse a sample submission whose ids differ from the test files."""
-    wanted = set(sample)
-    missing, extra = sorted(wanted - set(files)), sorted(set(files) - wanted)
-    if not missing and not extra:
-        return
+    extra = [Path(files[name]).name for name in sorted(set(files) - wanted)]
     parts = []
     if missing:
         parts.append(f"{_count(missing, 'id')} of {table.name} without a file in {folder}: {some(missing)}")
     if extra:
         parts.append(f"{_count(extra, 'file')} in {folder} without an id in {table.name}: {some(extra)}")
-    raise DataRefusal(
-        "; ".join(parts) + ".",
-        f"the ids of {table.name} and the files of {folder.name}/ to be the same",
-        "unpack test.zip again, or use the sample submission that belongs to these files.",
-    )
+    if parts:
+        raise DataRefusal(
+            "; ".join(parts) + ".",
+            f"the ids of {table.name} and the .tif files of {folder.name}/ to be the same",
+            f"unpack {folder.name}.zip again (a broken download loses files), or use the {table.name} "
+            "that belongs to these files.",
+        )
 
 
 def _count(names: list[str], noun: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from histoblend.competition.checks import binary_labels, check_files, check_sample, check_unique
+from histoblend.competition.checks import binary_labels, check_files, check_unique
 from histoblend.competition.listing import list_patches, packed_hint
 from histoblend.competition.locate import KAGGLE_INPUT, find_files
 from histoblend.competition.synthetic import SOLUTION, is_synthetic
@@ -110,7 +110,7 @@ def _read_test(root: Path, notes: list[str]) -> tuple[pd.DataFrame, pd.DataFrame
         return pd.DataFrame({"id": ids, "path": ids.map(files)}), None
     table = read_table(path, COLUMNS)
     check_unique(table["id"], path)
-    check_sample(table["id"], files, root / "test", path)
+    check_files(table["id"], files, root / "test", path)
     table["label"] = _as_numbers(table["label"], path)
     return pd.DataFrame({"id": table["id"], "path": table["id"].map(files)}), table
 

@@ -31,7 +31,10 @@ def list_patches(folder: Path) -> dict[str, str]:
     entries = _entries(folder)
     _check_kinds(folder, entries)
     files: dict[str, str] = {}
-    shared, prefix = [], f"{folder}{os.sep}"  # joining 277,000 Path objects would take longer than listing them
+    shared, prefix = (
+        [],
+        f"{folder}{os.sep}",
+    )  # joining 277,000 Path objects would take longer than listing them
     for name in sorted(entries.patches):
         patch = name.rpartition(".")[0]
         if patch in files:

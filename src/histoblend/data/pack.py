@@ -191,7 +191,7 @@ def _open(folder: Path, note: str) -> Pack:
 def _known(competition: Competition, scratch: Path, stamp: str) -> tuple[Pack | None, str]:
     """The pack these very files were packed into, if it is sound; else what is to be said about it."""
     record = _records(scratch).get(str(competition.root))
-    if record is None:
+    if not isinstance(record, dict):
         return None, ""
     if record.get("stamp") != stamp:
         return None, "The files have changed since they were packed, so they were looked at again."

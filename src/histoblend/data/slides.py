@@ -19,7 +19,7 @@ from histoblend.errors import DataRefusal, some
 
 Policy = Literal["auto", "map", "stain-clusters", "none"]
 FEWEST_CLUSTERS, MOST_CLUSTERS = 10, 256
-IMAGES_AT_A_TIME = 1024
+IMAGES_AT_A_TIME = 256
 
 
 @dataclass(frozen=True)

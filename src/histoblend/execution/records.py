@@ -45,6 +45,11 @@ def make_record(experiment: Experiment, views: int, precision: str, data: Mappin
     return Record(content | {"fingerprint": fingerprint([prints, precision])})
 
 
+def read_record(folder: ExperimentFolder) -> Record:
+    """The record an experiment started with."""
+    return Record(read_yaml(folder.config))
+
+
 def started_record(folder: ExperimentFolder, fresh: Record) -> Record:
     """The record the experiment started with, or `fresh`, written now.
 
@@ -56,7 +61,7 @@ def started_record(folder: ExperimentFolder, fresh: Record) -> Record:
     if not folder.config.exists():
         write_text(folder.config, yaml.safe_dump(fresh.content, sort_keys=False, allow_unicode=True))
         return fresh
-    old = Record(read_yaml(folder.config))
+    old = read_record(folder)
     ignored = {"fingerprint", *(f"experiment.{key}" for key in NOT_IDENTITY)}
     if fresh.content["experiment"]["precision"] == "auto":
         ignored.add("precision")

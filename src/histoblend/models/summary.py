@@ -43,3 +43,12 @@ def _layer_macs(layer: keras.layers.Layer) -> int:
 def _cells(layer: keras.layers.Layer) -> int:
     """Positions of the output map (channels last)."""
     return math.prod(layer.output.shape[1:3])
+
+
+def count_activations(model: keras.Model) -> int:
+    """Values that all layers of one patch's forward pass put out together: what a training step keeps."""
+    return sum(math.prod(layer.output.shape[1:]) for layer in leaf_layers(model) if _puts_out(layer))
+
+
+def _puts_out(layer: keras.layers.Layer) -> bool:
+    return not isinstance(layer, keras.layers.InputLayer) and hasattr(layer.output, "shape")

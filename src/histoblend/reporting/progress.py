@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from rich.table import Table
 from histoblend.execution.costs import Clock
 from histoblend.training.observer import Observer
 
+PLAIN_WIDTH = 160  # of tables in files and pipes
 PLAIN_SECONDS = 20.0  # between two lines about the same epoch
 
 
@@ -29,8 +29,10 @@ class Display:
     """Lines, tables and progress of one run."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(file=sys.stdout, soft_wrap=True, highlight=False)
+        self.console = console or Console(soft_wrap=True, highlight=False)
         self.live = self.console.is_terminal
+        if not self.live:
+            self.console = Console(file=self.console.file, soft_wrap=True, highlight=False, width=PLAIN_WIDTH)
 
     def tell(self, text: str) -> None:
         """One line."""
@@ -41,9 +43,8 @@ class Display:
         self.console.print(text, style="bold yellow", markup=False)
 
     def show(self, table: Table) -> None:
-        """A table, as wide as its content."""
-        width = self.console.width if self.live else 200
-        self.console.print(table, width=width, soft_wrap=not self.live, crop=False)
+        """A table."""
+        self.console.print(table, soft_wrap=False)
 
     @contextmanager
     def counting(self, what: str) -> Iterator[Callable[[int, int], None]]:
@@ -71,23 +72,22 @@ class Display:
         return count
 
     @contextmanager
-    def training(self, label: str, epochs: int, steps: int, clock: Clock) -> Iterator[Observer]:
+    def training(self, label: str, clock: Clock) -> Iterator[Observer]:
         """Progress of one task as an observer of its steps and epochs."""
         if not self.live:
-            yield Observer(on_epoch=lambda row: self._plain_epoch(label, epochs, row, clock))
+            yield _plain_observer(label, clock, self.tell)
             return
         with Progress(*_columns(), console=self.console, transient=True) as progress:
-            bar = progress.add_task(label, total=epochs * steps, detail="starting")
-            yield _live_observer(progress, bar, (epochs, steps), clock)
-
-    def _plain_epoch(self, label: str, epochs: int, row: dict[str, float], clock: Clock) -> None:
-        left = duration(clock.left(row["epoch"] / epochs))
-        self.tell(f"{label}  {epoch_line(row, epochs)}  left {left}")
+            yield _live_observer(progress, progress.add_task(label, total=None, detail="starting"), clock)
 
 
 def epoch_line(row: dict[str, float], epochs: int) -> str:
     """Epoch, loss, accuracy, inner-split AUC where watched, and rate, in one line."""
-    parts = [f"epoch {row['epoch']:.0f}/{epochs}", f"loss {row['loss']:.4f}", f"accuracy {row['accuracy']:.3f}"]
+    parts = [
+        f"epoch {row['epoch']:.0f}/{epochs}",
+        f"loss {row['loss']:.4f}",
+        f"accuracy {row['accuracy']:.3f}",
+    ]
     if "inner_auc" in row:
         parts.append(f"inner AUC {row['inner_auc']:.4f}")
     return "  ".join([*parts, f"{row['images_per_second']:.0f} images/s"])
@@ -97,9 +97,27 @@ def _columns() -> tuple[TextColumn | BarColumn, ...]:
     return TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[detail]}")
 
 
-def _live_observer(progress: Progress, bar: TaskID, size: tuple[int, int], clock: Clock) -> Observer:
-    epochs, steps = size
-    last = ""
+def _plain_observer(label: str, clock: Clock, tell: Callable[[str], None]) -> Observer:
+    epochs = 1
+
+    def on_start(all_epochs: int, steps: int) -> None:
+        nonlocal epochs
+        epochs = all_epochs
+
+    def on_epoch(row: dict[str, float]) -> None:
+        left = duration(clock.left(row["epoch"] / epochs))
+        tell(f"{label}  {epoch_line(row, epochs)}  left {left}")
+
+    return Observer(on_start=on_start, on_epoch=on_epoch)
+
+
+def _live_observer(progress: Progress, bar: TaskID, clock: Clock) -> Observer:
+    epochs, steps, last = 1, 1, ""
+
+    def on_start(all_epochs: int, all_steps: int) -> None:
+        nonlocal epochs, steps
+        epochs, steps = all_epochs, all_steps
+        progress.update(bar, total=epochs * steps)
 
     def on_step(epoch: int, step: int, loss: float) -> None:
         done = epoch * steps + step
@@ -113,4 +131,4 @@ def _live_observer(progress: Progress, bar: TaskID, size: tuple[int, int], clock
         last = f"{auc}  {row['images_per_second']:.0f} images/s"
         progress.update(bar, completed=row["epoch"] * steps)
 
-    return Observer(on_step, on_epoch)
+    return Observer(on_start, on_step, on_epoch)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+from rich import box
 from rich.table import Table
 
 from histoblend.execution.collect import Metrics
@@ -47,31 +48,35 @@ def _row(one: Metrics) -> dict[str, Any]:
 
 
 def printed_ranking(table: pd.DataFrame) -> Table:
-    """The ranking for a terminal; a synthetic data set stands in its title."""
+    """The ranking for a terminal of 80 columns; a synthetic data set stands in its title."""
     synthetic = bool(table["synthetic"].any())
-    data_set = table["data_set"].iloc[0]
-    policy = table["slides_policy"].iloc[0]
-    title = f"Ranking on {data_set}, folds by {policy}"
-    printed = Table(title=f"{title} (SYNTHETIC patches)" if synthetic else title, title_justify="left")
-    headings = ["#", "name", "kind", "AUC pooled", "fold mean ± std", "TTA gain", "folds", "minutes", "images/s"]
-    headings += ["local LB"] if synthetic else []
-    for heading in headings:
-        printed.add_column(heading, justify="left" if heading in ("name", "kind", "folds") else "right")
+    title = f"Ranking on {table['data_set'].iloc[0]}, folds by {table['slides_policy'].iloc[0]}"
+    printed = Table(
+        title=f"{title} (SYNTHETIC patches)" if synthetic else title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        caption="yardstick: ranked, not blended; partial: not all folds, ranked apart, not blended",
+        caption_justify="left",
+    )
+    headings = ["#", "name", "AUC", "folds: mean ± std", "TTA", "folds", "min", "img/s"]
+    for heading in headings + (["LB*"] if synthetic else []):
+        printed.add_column(heading, justify="left" if heading in ("name", "folds") else "right", no_wrap=True)
     for row in table.to_dict("records"):
         printed.add_row(*_cells(row, synthetic), style="bold" if row["kind"] == "blend" else None)
+    if synthetic:
+        printed.caption = f"{printed.caption}\nLB*: AUC on the synthetic test patches"
     return printed
 
 
 def _cells(row: dict[str, Any], synthetic: bool) -> list[str]:
-    partial = row["status"] == "partial"
     cells = [
-        "partial" if partial else str(row["rank"]),
-        row["name"],
-        row["kind"],
+        "partial" if row["status"] == "partial" else str(row["rank"]),
+        row["name"] + (" (yardstick)" if row["kind"] == "yardstick" else ""),
         f"{row['auc_pooled']:.4f}",
         f"{row['auc_fold_mean']:.4f} ± {row['auc_fold_std']:.4f}",
         _number(row["tta_gain"], "+.4f"),
-        row["folds"],
+        row["folds"].replace(" ", ""),
         _number(row["minutes"], ".1f") if row["minutes"] else "",
         _number(row["images_per_second"], ".0f"),
     ]

@@ -111,6 +111,7 @@ def fit(job: FitJob) -> tuple[keras.Model, between.History]:
             initial_epoch=done,
             epochs=epochs,
             steps_per_epoch=job.feed.steps_per_epoch,
+            shuffle=False,  # the feed has its own order
             verbose=0,
             callbacks=_callbacks(model, job, record, finish),
         )

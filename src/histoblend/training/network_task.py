@@ -27,6 +27,7 @@ def train_network(task: Task, inputs: TaskInputs, views: tuple[int, ...], observ
     started = time.monotonic()
     job = _fit_job(task, inputs, observer)
     _set_aside_damaged_state(job.state_path, task, inputs.tell)
+    observer.on_start(task.experiment.training.epochs, job.feed.steps_per_epoch)
     model, history = fit(job)
     with atomic_write(task.folder.weights) as temporary:
         model.save_weights(temporary)

@@ -12,7 +12,8 @@ def _ignore(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Observer:
-    """Told about steps (epoch from 0, step from 1, loss) and finished epochs (row of the history)."""
+    """Told about the length (epochs, steps), steps (epoch from 0, step from 1, loss), epochs (history row)."""
 
+    on_start: Callable[[int, int], None] = _ignore
     on_step: Callable[[int, int, float], None] = _ignore
     on_epoch: Callable[[dict[str, float]], None] = _ignore

@@ -20,7 +20,7 @@ import pandas as pd
 from histoblend.config import Experiment
 from histoblend.data.batches import FeedWorkers
 from histoblend.data.pack import Pack
-from histoblend.data.views import IDENTITY, chosen_views
+from histoblend.data.views import IDENTITY
 from histoblend.errors import ArtifactRefusal
 from histoblend.evaluation.auc import auc
 from histoblend.execution.device import Device
@@ -122,7 +122,10 @@ def set_aside(folder: Path) -> Path:
     raise ArtifactRefusal(f"{folder} was damaged a thousand times.", "", "clear its neighbours away.")
 
 
-def run_task(task: Task, inputs: TaskInputs, train: Callable[[Task, TaskInputs], Trained]) -> dict[str, Any]:
+Trainer = Callable[[Task, TaskInputs], Trained]
+
+
+def run_task(task: Task, inputs: TaskInputs, train: Trainer) -> dict[str, Any]:
     """Train and predict one task and write its files; `done.json` comes last.
 
     Returns:
@@ -165,8 +168,3 @@ def _write(
     write_out_of_fold(task.folder.out_of_fold, table, held_out)
     ids = inputs.pack.test["id"]
     write_test(task.folder.test, test_table(ids, predicted.test.mean(axis=1)), ids)
-
-
-def task_views(experiment: Experiment, plan_views: int) -> tuple[int, ...]:
-    """The views averaged for an experiment: its own count or the plan's."""
-    return chosen_views(experiment.views or plan_views)

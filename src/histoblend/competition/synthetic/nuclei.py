@@ -25,6 +25,7 @@ class NucleusStyle:
         darkness: mean hematoxylin inside.
         rim: additional hematoxylin along the membrane; what a rim has more the inside has less.
         clumps: standard deviation of the chromatin.
+        grain: size of the clumps of chromatin.
         nucleoli: expected number of dark dots.
     """
 
@@ -35,6 +36,7 @@ class NucleusStyle:
     darkness: float
     rim: float
     clumps: float
+    grain: float
     nucleoli: float
 
 
@@ -82,7 +84,7 @@ def _depth(style: NucleusStyle, radius: float, generator: np.random.Generator) -
 def _chromatin(style: NucleusStyle, depth: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Hematoxylin inside the nucleus: even ground, membrane, clumps and nucleoli."""
     rim = np.exp(-((np.maximum(depth, 0.0) / 1.8) ** 2)) - 0.3
-    noise = cv2.GaussianBlur(generator.standard_normal(depth.shape), (0, 0), 1.4)
+    noise = cv2.GaussianBlur(generator.standard_normal(depth.shape), (0, 0), style.grain)
     stain = style.darkness + style.rim * rim + style.clumps * noise / noise.std()
     reach = max(float(depth.max()) * 0.55, 0.5)
     rows, columns = np.indices(depth.shape) - HALF_SIDE

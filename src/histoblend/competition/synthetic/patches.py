@@ -47,7 +47,7 @@ def draw_patch(kind: str, slide: Slide, textures: Textures, generator: np.random
         image = np.full((PATCH_SIDE, PATCH_SIDE, 3), 255 if kind == "white" else 0, dtype=np.uint8)
         return Patch(image, np.zeros((PATCH_SIDE, PATCH_SIDE), dtype=bool))
     canvas = draw_ground(slide, textures, generator)
-    island = {"benign": 0.55, "distractor": 0.45, "tumour": 0.15}[kind]
+    island = {"benign": 0.75, "distractor": 0.75, "tumour": 0.2}[kind]
     if generator.random() < island:
         add_island(canvas, slide, textures, generator, benign_mask(textures, generator))
     if kind != "benign":

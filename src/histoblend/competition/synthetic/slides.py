@@ -83,8 +83,8 @@ def draw_slide(name: str, positive_rate: float, generator: np.random.Generator) 
         reactive=reactive,
         tumour=tumour,
         lymph_spacing=size * generator.uniform(14.5, 18.5),
-        nest_spacing=size * generator.uniform(21.0, 29.0),
-        reactive_spacing=size * generator.uniform(20.0, 28.0),
+        nest_spacing=size * generator.uniform(26.0, 35.0),
+        reactive_spacing=size * generator.uniform(19.5, 26.0),
         cytoplasm=(generator.uniform(0.08, 0.26), generator.uniform(0.35, 0.65)),
     )
 
@@ -102,11 +102,12 @@ def _styles(size: float, generator: np.random.Generator) -> list[NucleusStyle]:
         0, 1
     )  # pale nuclei with a rim (1) or evenly dark ones (0): tumours and benign cells alike
     pale = 0.95 - 0.4 * vesicular
+    dark = pale * draw(0.92, 1.08)
+    # Benign cells and tumour cells differ in size, variety, outline and the grain of their chromatin; mean darkness
+    # and its variation inside the nucleus are alike, so that colour histograms tell little.
     return [
-        NucleusStyle(size * draw(6.5, 7.6), 0.10, 1.4, 0.04, draw(0.85, 1.1), 0.1, 0.16, 0.0),
-        NucleusStyle(size * draw(5.5, 6.8), 0.18, 6.0, 0.05, draw(0.75, 1.0), 0.05, 0.10, 0.0),
-        NucleusStyle(size * draw(8.8, 10.2), 0.10, 1.6, 0.04, pale * draw(0.9, 1.1), 0.35, 0.11, 0.5),
-        NucleusStyle(
-            size * draw(9.4, 11.5), 0.20, 2.0, draw(0.09, 0.15), pale * draw(0.9, 1.1), 0.4, 0.17, draw(0.7, 1.5)
-        ),
+        NucleusStyle(size * draw(6.5, 7.6), 0.10, 1.4, 0.04, draw(0.85, 1.1), 0.1, 0.16, 1.2, 0.0),
+        NucleusStyle(size * draw(5.5, 6.8), 0.18, 6.0, 0.05, draw(0.75, 1.0), 0.05, 0.12, 1.2, 0.0),
+        NucleusStyle(size * draw(8.4, 9.8), 0.09, 1.5, 0.035, dark, 0.35, 0.22, 1.1, 0.8),
+        NucleusStyle(size * draw(11.0, 13.2), 0.22, 2.0, draw(0.11, 0.17), dark, 0.4, 0.16, 2.0, draw(1.0, 2.2)),
     ]

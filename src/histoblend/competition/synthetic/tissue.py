@@ -119,8 +119,8 @@ def add_nest(
 
 def benign_mask(textures: Textures, generator: np.random.Generator) -> np.ndarray:
     """Where a benign island lies: placed as tumour nests are, so that place and size tell nothing."""
-    radius = float(generator.uniform(22, 110))
-    return _blob(_near(0, 0.75 * radius, generator), radius, textures, generator)
+    radius = float(generator.uniform(30, 110))
+    return _blob(_near(0, 0.6 * radius, generator), radius, textures, generator)
 
 
 def _stroma(textures: Textures, generator: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# ./run.sh            install what is missing, then `histoblend run`
+# ./run.sh test       the test suite (further words go to pytest; --slow adds what is marked slow)
+# ./run.sh ANYTHING   `histoblend ANYTHING`
+set -euo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+export NO_ALBUMENTATIONS_UPDATE=1 TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-2}"
+
+find_python() {
+  local name
+  for name in "${PYTHON:-}" python3.12 python3.13 python3.11 python3 python; do
+    if [ -n "$name" ] && command -v "$name" >/dev/null 2>&1 &&
+      "$name" -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+      command -v "$name"
+      return
+    fi
+  done
+  echo "No Python 3.11, 3.12 or 3.13 found. To do: install one, or name it: PYTHON=/path/to/python ./run.sh" >&2
+  exit 5
+}
+
+# A Kaggle notebook has nearly everything; its TensorFlow and numpy are never replaced.
+use_kaggle_python() {
+  python="$(command -v python3 || command -v python)"
+  export PYTHONPATH="$here/src${PYTHONPATH:+:$PYTHONPATH}"
+  local missing
+  missing="$("$python" "$here/src/histoblend/requirements.py" --missing)"
+  [ -z "$missing" ] && return
+  if timeout 5 bash -c 'exec 3<>/dev/tcp/pypi.org/443' 2>/dev/null; then
+    # shellcheck disable=SC2086
+    "$python" -m pip install --quiet --no-deps $missing
+  else
+    echo "Missing here, and no network to install it: $missing" >&2
+    echo "To do: switch the notebook's internet on for the first start, or attach the wheels as a dataset." >&2
+    exit 5
+  fi
+}
+
+use_virtual_environment() {
+  python="$here/.venv/bin/python"
+  local wanted stamp="$here/.venv/installed-for"
+  wanted="$(cat "$here/pyproject.toml" "$here/src/histoblend/__init__.py" | cksum) $here"
+  [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null || true)" = "$wanted" ] && return
+  local base
+  base="$(find_python)"
+  echo "Installing histoblend into .venv with $base (a few minutes, once) ..." >&2
+  if command -v uv >/dev/null 2>&1; then
+    uv venv --quiet --allow-existing --python "$base" "$here/.venv"
+    uv pip install --quiet --python "$python" -e "$here[test]"
+  else
+    "$base" -m venv "$here/.venv"
+    "$python" -m pip install --quiet --disable-pip-version-check -e "$here[test]"
+  fi
+  printf '%s' "$wanted" >"$stamp"
+}
+
+if [ -n "${KAGGLE_KERNEL_RUN_TYPE:-}" ]; then use_kaggle_python; else use_virtual_environment; fi
+
+case "${1:-run}" in
+  test)
+    shift
+    cd "$here"
+    exec "$python" -m pytest "$@"
+    ;;
+  run) [ $# -gt 0 ] && shift; exec "$python" -m histoblend run "$@" ;;
+  *) exec "$python" -m histoblend "$@" ;;
+esac

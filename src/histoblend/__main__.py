@@ -1,0 +1,6 @@
+"""`python -m histoblend`."""
+
+from histoblend.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""Putting an experiment's artifacts aside, so that its name is free again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from histoblend.config import config_names, configs_folder, nearest
+from histoblend.errors import ArtifactRefusal
+from histoblend.pipeline import default_output
+from histoblend.workspace import Workspace, locked, storage_errors
+
+
+def archive_experiment(name: str, output: Path | None, environment: Mapping[str, str]) -> Path:
+    """Move the experiment's folder under `archive/`, with the time in its name; nothing is deleted.
+
+    Raises:
+        ArtifactRefusal: the output folder holds no artifacts of that experiment.
+    """
+    root = output or default_output(configs_folder(environment).parent, environment)
+    workspace = Workspace(root.absolute())
+    folder = workspace.experiment(name).folder
+    if not folder.is_dir():
+        there = [path.name for path in sorted(workspace.experiments.glob("*"))] if root.is_dir() else []
+        known = there or list(config_names(configs_folder(environment) / "experiments"))
+        raise ArtifactRefusal(f"{folder} does not exist. {nearest(name, known)}")
+    target = workspace.archive / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with locked(workspace), storage_errors(workspace.archive):
+        workspace.archive.mkdir(exist_ok=True)
+        folder.rename(target)
+    return target

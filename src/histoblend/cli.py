@@ -1,0 +1,138 @@
+"""The command line: commands and their options, no logic. Everything heavy is imported late."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it calls out on import otherwise
+
+app = typer.Typer(
+    help="From histopathology patches to a ranked submission.\n\nExample: histoblend run mini --data ../hcd",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a list of numbers such as 0,1") from None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
+
+@app.callback()
+def options(debug: Debug = False) -> None:
+    """Options of every command."""
+    os.environ["HISTOBLEND_DEBUG"] = "1" if debug else ""
+
+
+@app.command(epilog="Example: histoblend run mini --data ../shared/hcd-mini --output output/mini --folds 0")
+def run(
+    plan: Annotated[
+        str | None,
+        typer.Argument(help="Plan by name (configs/plans) or path; chosen by data and device if left out."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Competition folder; else HISTOBLEND_DATA, Kaggle mounts, input/.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Where everything is written.")] = None,
+    experiments: Annotated[str, typer.Option(help="Only these experiments of the plan: a,b")] = "",
+    folds: Annotated[
+        str, typer.Option(help="Only these folds, such as 0 or 0,1: ranked as partial, not blended.")
+    ] = "",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value of the plan or of every experiment; may be repeated."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and print the tasks; train nothing.")
+    ] = False,
+) -> None:
+    """Train, predict, blend, rank and write the submission; what is done already is kept."""
+    from histoblend.pipeline import Request
+    from histoblend.pipeline import run as run_pipeline
+    from histoblend.reporting.progress import Display
+
+    request = Request(plan, data, output, _names(experiments), _numbers(folds), tuple(set_ or ()), dry_run)
+    run_pipeline(request, Display())
+
+
+@app.command(epilog="Example: histoblend draw /tmp/synthetic --train-patches 3000")
+def draw(
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    train_patches: Annotated[int, typer.Option(help="Labelled patches.")] = 2000,
+    test_patches: Annotated[int, typer.Option(help="Test patches, of other slides.")] = 1000,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same bytes.")] = 0,
+) -> None:
+    """Draw the synthetic competition into a folder."""
+    from histoblend.competition.synthetic import draw_competition
+    from histoblend.reporting.progress import Display
+
+    display = Display()
+    with display.counting(f"Drawing a SYNTHETIC competition into {folder}") as count:
+        draw_competition(folder, train_patches, test_patches, seed=seed, progress=count)
+    display.tell(f"Drawn: {folder} (SYNTHETIC)")
+
+
+@app.command(
+    "augment-preview", epilog="Example: histoblend augment-preview small_resnet --output preview.png"
+)
+def augment_preview(
+    experiment: Annotated[str, typer.Argument(help="Experiment by name or path.")],
+    data: Annotated[Path | None, typer.Option(help="Competition folder, as in run.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The picture to write.")] = None,
+    patches: Annotated[int, typer.Option(help="Patches shown.", min=1, max=24)] = 6,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+) -> None:
+    """Write a contact sheet of patches and what the experiment's augmentation makes of them."""
+    from histoblend.reporting.augment_preview import write_augment_preview
+    from histoblend.reporting.progress import Display
+
+    path = output or Path(f"augment-preview-{experiment}.png")
+    write_augment_preview(experiment, data, path, (patches, seed), os.environ)
+    Display().tell(f"Written: {path}")
+
+
+@app.command(epilog="Example: histoblend archive small_resnet --output output")
+def archive(
+    experiment: Annotated[str, typer.Argument(help="Name of the experiment whose artifacts are put aside.")],
+    output: Annotated[Path | None, typer.Option(help="The output folder of the run.")] = None,
+) -> None:
+    """Put an experiment's artifacts aside, so that it can be trained anew; nothing is deleted."""
+    from histoblend.archive import archive_experiment
+    from histoblend.reporting.progress import Display
+
+    Display().tell(f"Moved to {archive_experiment(experiment, output, os.environ)}")
+
+
+def main() -> None:
+    """Run the command line; refusals are printed without a traceback and set the exit code."""
+    from histoblend.errors import Refusal
+
+    try:
+        app()
+    except Refusal as refusal:
+        _fail(str(refusal), refusal.exit_code, refusal)
+    except KeyboardInterrupt as interrupt:
+        _fail("Interrupted. What is finished is kept; the same command goes on.", 130, interrupt)
+
+
+def _fail(message: str, code: int, error: BaseException) -> None:
+    if os.environ.get("HISTOBLEND_DEBUG"):
+        raise error
+    print(message, file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,121 @@
+"""The fused batch normalisation equals Keras's; the entrance feeds every network the same pixels."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from histoblend.models import layers
+
+SHAPE = (6, 5, 4, 3)
+pytestmark = pytest.mark.usefixtures("float32")
+
+
+@pytest.fixture
+def float32():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+def twins(**settings):
+    """Our layer and Keras's, with the same uneven weights."""
+    rng = np.random.default_rng(0)
+    pair = [layers.BatchNormalization(**settings), keras.layers.BatchNormalization(**settings)]
+    for layer in pair:
+        layer.build((None, *SHAPE[1:]))
+    values = [rng.uniform(0.5, 2.0, weight.shape).astype("float32") for weight in pair[0].weights]
+    for layer in pair:
+        layer.set_weights(values)
+    return pair
+
+
+def pixels(offset: float = 3.0) -> np.ndarray:
+    return np.random.default_rng(1).normal(offset, 2.0, SHAPE).astype("float32")
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    "settings", [{}, {"momentum": 0.8, "epsilon": 1e-5}, {"scale": False}, {"center": False}]
+)
+def test_equals_keras(training, settings):
+    ours, theirs = twins(**settings)
+    result, expected = ours(pixels(), training=training), theirs(pixels(), training=training)
+    np.testing.assert_allclose(result, expected, atol=1e-5)
+    for one, other in zip(ours.weights, theirs.weights, strict=True):
+        assert one.name == other.name
+        np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-5)
+
+
+def test_keeps_the_biased_variance_of_small_batches():
+    # Six cells: the kernel's Bessel-corrected variance would be a fifth too large.
+    layer = layers.BatchNormalization(momentum=0.0)
+    values = np.array([0, 1, 2, 3, 4, 5], "float32").reshape(1, 2, 3, 1)
+    layer(values, training=True)
+    assert float(ops.convert_to_numpy(layer.moving_variance)[0]) == pytest.approx(values.var(), rel=1e-5)
+
+
+def test_frozen_runs_in_inference_mode():
+    ours, theirs = twins()
+    ours.trainable = theirs.trainable = False
+    before = [weight.numpy() for weight in ours.weights]
+    np.testing.assert_allclose(ours(pixels(), training=True), theirs(pixels(), training=True), atol=1e-5)
+    for weight, value in zip(ours.weights, before, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), value)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="differentiates with TensorFlow's tape")
+@pytest.mark.parametrize("training", [True, False])
+def test_gradients_equal_keras(training):
+    import tensorflow as tf
+
+    gradients = []
+    for layer in twins():
+        inputs = tf.constant(pixels())
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            loss = tf.reduce_sum(tf.sin(layer(inputs, training=training)) * pixels(0.0))
+        sources = [inputs, *(weight.value for weight in layer.trainable_weights)]
+        gradients.append(tape.gradient(loss, sources))
+    for ours, theirs in zip(*gradients, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_statistics_stay_float32_under_bfloat16():
+    layer = layers.BatchNormalization(momentum=0.0, dtype="mixed_bfloat16")
+    layer(ops.cast(pixels(), "bfloat16"), training=True)
+    assert {weight.dtype for weight in layer.weights} == {"float32"}
+    rounded = np.asarray(ops.cast(ops.cast(pixels(), "bfloat16"), "float32"))
+    np.testing.assert_allclose(layer.moving_mean.numpy(), rounded.mean((0, 1, 2)), atol=1e-4)
+
+
+def test_vectors_and_masks_fall_back_to_keras():
+    ours, theirs = layers.BatchNormalization(), keras.layers.BatchNormalization()
+    values = pixels().reshape(-1, 3)
+    np.testing.assert_allclose(ours(values, training=True), theirs(values, training=True), atol=1e-6)
+
+
+def test_entrance_crops_the_centre_and_keeps_values():
+    patch = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), dtype="uint8")
+    cropped = layers.chained(patch, layers.entrance(64, 64))
+    np.testing.assert_array_equal(cropped, patch[:, 16:80, 16:80].astype("float32"))
+
+
+def test_entrance_resizes_with_antialiasing():
+    # Alternating columns: sampling without a filter would return black or white, not grey.
+    patch = np.zeros((1, 96, 96, 3), "uint8")
+    patch[:, :, ::2] = 255
+    small = np.asarray(layers.chained(patch, layers.entrance(32, None)))
+    assert small.shape == (1, 32, 32, 3)
+    assert np.abs(small[:, 4:-4, 4:-4] - 127.5).max() < 45
+
+
+def test_normalisation_is_the_same_in_any_precision():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    patch = np.arange(256, dtype="uint8").repeat(3).reshape(1, 16, 16, 3)
+    patch = np.tile(patch, (1, 6, 6, 1))
+    unit = layers.chained(patch, [*layers.entrance(96, None), layers.unit_range()])
+    np.testing.assert_allclose(unit, patch / 127.5 - 1.0, atol=1e-5)

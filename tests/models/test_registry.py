@@ -1,0 +1,125 @@
+"""One table of networks: every row builds, and a config is checked without loading Keras."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import get_args
+
+import keras
+import numpy as np
+import pytest
+
+from histoblend.errors import ConfigRefusal
+from histoblend.models import layers, parameters
+from histoblend.models.outputs import logit_model
+from histoblend.models.registry import NETWORKS, build_network, check_network
+
+PATCHES = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), dtype="uint8")
+TINY = {
+    "course_cnn": {"widths": [4, 4], "dense": 4},
+    "small_vgg": {"widths": [4, 8], "depths": [1, 1]},
+    "small_resnet": {"widths": [4, 8], "blocks": [1, 1]},
+}
+
+
+def test_unknown_network_names_the_nearest():
+    with pytest.raises(ConfigRefusal, match="Did you mean small_resnet"):
+        check_network("smal_resnet", {})
+
+
+def test_unknown_parameter_names_the_nearest():
+    with pytest.raises(ConfigRefusal, match=r"unknown parameter 'dropuot'. Did you mean dropout"):
+        check_network("small_resnet", {"dropuot": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("small_vgg", {"head": "center"}),
+        ("small_vgg", {"dropout": 1.0}),
+        ("small_vgg", {"crop": 33}),
+        ("small_vgg", {"crop": 100}),
+        ("small_vgg", {"widths": [8, 8], "depths": [1]}),
+        ("small_resnet", {"widths": [8, 8], "blocks": [1]}),
+        ("densenet121", {"normalisation": "none"}),
+        ("course_cnn", {"widths": []}),
+    ],
+)
+def test_values_out_of_range_are_refused(name, values):
+    with pytest.raises(ConfigRefusal, match=name):
+        check_network(name, values)
+
+
+def test_checking_does_not_import_keras():
+    code = (
+        "import sys; from histoblend.models.registry import check_network; check_network('densenet121', {});"
+        "sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_builds_at_other_sizes_and_crops(name):
+    for size, crop in ((96, None), (64, 64), (48, None)):
+        model = build_network(name, {**TINY[name], "crop": crop}, size)
+        assert model.inputs[0].shape == (None, 96, 96, 3) and model.inputs[0].dtype == "uint8"
+        output = logit_model(model)(PATCHES)
+        assert output.shape == (2, 1) and keras.backend.standardize_dtype(output.dtype) == "float32"
+
+
+@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("normalisation", get_args(parameters.Normalisation))
+def test_every_normalisation_and_activation_builds(name, normalisation):
+    for activation in get_args(parameters.Activation):
+        values = {**TINY[name], "normalisation": normalisation, "activation": activation, "dropout": 0.1}
+        model = build_network(name, values, 96)
+        logits = np.asarray(model(PATCHES))
+        assert np.isfinite(logits).all() and logits[0] != logits[1]
+
+
+def test_declared_normalisations_are_those_of_the_table():
+    assert set(get_args(parameters.Normalisation)) == set(layers.NORMALISATIONS)
+
+
+def test_equal_seeds_give_equal_weights():
+    weights = []
+    for seed in (3, 3, 4):
+        keras.utils.set_random_seed(seed)
+        weights.append(build_network("small_vgg", TINY["small_vgg"], 96).get_weights())
+    assert all(np.array_equal(a, b) for a, b in zip(weights[0], weights[1], strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(weights[0], weights[2], strict=True))
+
+
+def test_features_row_is_no_keras_network():
+    with pytest.raises(ConfigRefusal, match="no Keras network"):
+        build_network("texture_hgb", {}, 96)
+
+
+@pytest.mark.parametrize("name", ["small_vgg", "small_resnet"])
+def test_ignores_what_lies_outside_the_crop(name):
+    model = build_network(name, {**TINY[name], "crop": 64}, 64)
+    painted = PATCHES.copy()
+    painted[:, :16] = 0
+    np.testing.assert_array_equal(model(PATCHES), model(painted))
+
+
+@pytest.mark.parametrize("name", ["small_vgg", "small_resnet"])
+def test_first_block_sees_every_pixel(name):
+    model = build_network(name, TINY[name], 96)
+    first = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
+    assert first.output.shape[1:3] == (96, 96) and first.strides == (1, 1)
+
+
+def test_weights_survive_a_rebuild(tmp_path):
+    model = build_network("small_resnet", {**TINY["small_resnet"], "attention": True}, 96)
+    model.save_weights(tmp_path / "model.weights.h5")
+    again = build_network("small_resnet", {**TINY["small_resnet"], "attention": True}, 96)
+    again.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(model(PATCHES), again(PATCHES))
+
+
+def test_every_row_says_what_it_is():
+    for name, row in NETWORKS.items():
+        assert row.description and row.family and ":" in row.build, name
+        check_network(name, {})
