@@ -4,7 +4,7 @@
 # ./run.sh ANYTHING   `histoblend ANYTHING`
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-export NO_ALBUMENTATIONS_UPDATE=1 TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-2}"
+export NO_ALBUMENTATIONS_UPDATE=1
 
 find_python() {
   local name

@@ -82,8 +82,13 @@ def decode_files(paths: Sequence[str], workers: int) -> Iterator[Chunk]:
 
 
 def pixel_hash(image: UInt8Array) -> str:
-    """32 hex digits (BLAKE2b) that identify the pixels of one patch."""
-    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).hexdigest()
+    """32 hex digits (BLAKE2b) that identify the pixels of one patch, uint8 (96, 96, 3)."""
+    return content_hash(np.ascontiguousarray(image).tobytes())
+
+
+def content_hash(content: bytes) -> str:
+    """32 hex digits (BLAKE2b) that identify the bytes of one patch, row by row in RGB."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def _decode_chunk(paths: Sequence[str]) -> Chunk:
@@ -109,9 +114,9 @@ def _decode(content: bytes) -> UInt8Array | None:
 @contextmanager
 def _quiet_opencv() -> Iterator[None]:
     """Keep OpenCV from printing what it finds wrong with a file: `Unreadable` says it in order."""
-    logging = cv2.utils.logging
+    logging = getattr(cv2.utils, "logging", cv2)  # OpenCV 5 has moved it
     before = logging.getLogLevel()
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    logging.setLogLevel(0)
     try:
         yield
     finally:

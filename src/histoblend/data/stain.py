@@ -109,6 +109,8 @@ def cluster_stains(statistics: Float32Array, clusters: int, seed: int) -> NDArra
     standard = _standardise(statistics)
     fitted = standard[:: -(-len(standard) // FITTED_ROWS)]
     components = min(clusters, len(np.unique(fitted, axis=0)))
+    if components < 2:  # one patch, or all alike
+        return np.zeros(len(statistics), dtype=np.int64)
     mixture = GaussianMixture(components, covariance_type="tied", reg_covar=1e-3, n_init=3, random_state=seed)
     with threadpool_limits(1):  # sums over threads end differently from run to run
         numbers = mixture.fit(fitted).predict(standard)

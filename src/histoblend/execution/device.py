@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 from dataclasses import dataclass
 from typing import Any
 
 from histoblend.config import Execution
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,7 @@ def prepare_device(execution: Execution) -> Device:
 
     `precision: auto` is float32 on a CPU; on a GPU bfloat16 from compute capability 8 on, else float16.
     """
+    _quieten_tensorflow()
     import keras
 
     cores = processor_count()
@@ -77,6 +77,12 @@ def prepare_device(execution: Execution) -> Device:
         deterministic=deterministic,
         workers=automatic_workers if execution.workers == "auto" else execution.workers,
     )
+
+
+def _quieten_tensorflow() -> None:
+    """Before its import: without a card TensorFlow reports as an error that there is none."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = os.environ.get("HISTOBLEND_TF_LOG") or ("2" if gpu_names() else "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its hints on retracing: a network a task is normal
 
 
 def _start_tensorflow(threads: int) -> tuple[list[str], float]:

@@ -25,6 +25,7 @@ from histoblend.errors import ArtifactRefusal
 from histoblend.evaluation.auc import auc
 from histoblend.execution.device import Device
 from histoblend.inference.tables import out_of_fold_table, test_table, write_out_of_fold, write_test
+from histoblend.reporting.curves import write_roc_curve
 from histoblend.workspace import TaskFolder, Workspace, read_json, write_csv, write_json
 
 
@@ -166,5 +167,8 @@ def _write(
         write_csv(task.folder.history, pd.DataFrame(trained.history))
     table = out_of_fold_table(held_out, predicted.out_of_fold.mean(axis=1))
     write_out_of_fold(task.folder.out_of_fold, table, held_out)
+    if task.experiment.training.save_model:
+        title = f"{task.experiment.name}, held-out fold {task.fold}"
+        write_roc_curve(task.folder.roc_curve, table["label"].to_numpy(), table["logit"].to_numpy(), title)
     ids = inputs.pack.test["id"]
     write_test(task.folder.test, test_table(ids, predicted.test.mean(axis=1)), ids)

@@ -1,6 +1,6 @@
 """Drawn cell nuclei: small pictures with an outline, chromatin and nucleoli, ready to be laid on a canvas.
 
-Everything is in canvas pixels, which are half as wide as a patch's (see `tissue.SCALE`).
+Everything is in canvas pixels, which are half as wide as a patch's (see `fields.SCALE`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ HALF_SIDE = 32  # canvas pixels: half the side of a stamp; the canvas has this m
 
 @dataclass(frozen=True)
 class NucleusStyle:
-    """What one kind of nucleus looks like on one slide; lengths in canvas pixels, stain in units of a full nucleus.
+    """What one kind of nucleus looks like on one slide; lengths in canvas pixels, stain in full nuclei.
 
     Attributes:
         radius: median of the radius.
@@ -50,8 +50,22 @@ class Stamp:
 
 
 def draw_stamps(style: NucleusStyle, count: int, generator: np.random.Generator) -> list[Stamp]:
-    """`count` different nuclei of one style."""
-    return [_draw_stamp(style, generator) for _ in range(count)]
+    """`count` different nuclei of one style, each in its eight orientations."""
+    return [_turned(_draw_stamp(style, generator), view) for _ in range(count) for view in range(8)]
+
+
+def oriented(planes: np.ndarray, view: int) -> np.ndarray:
+    """One of the eight orientations (0 to 7) of (..., side, side) planes, as a view."""
+    if view & 1:
+        planes = planes[..., ::-1, :]
+    if view & 2:
+        planes = planes[..., ::-1]
+    return planes.swapaxes(-1, -2) if view & 4 else planes
+
+
+def _turned(stamp: Stamp, view: int) -> Stamp:
+    keep, ink = (np.ascontiguousarray(oriented(planes, view)) for planes in (stamp.keep, stamp.ink))
+    return Stamp(keep, ink, stamp.radius)
 
 
 def _draw_stamp(style: NucleusStyle, generator: np.random.Generator) -> Stamp:
@@ -68,7 +82,7 @@ def _draw_stamp(style: NucleusStyle, generator: np.random.Generator) -> Stamp:
 
 
 def _depth(style: NucleusStyle, radius: float, generator: np.random.Generator) -> np.ndarray:
-    """Distance in canvas pixels below the outline, negative outside: a turned ellipse with harmonics 2 to 6."""
+    """Canvas pixels below the outline, negative outside: a turned ellipse with harmonics 2 to 6."""
     axis = np.arange(2 * HALF_SIDE, dtype=np.float64) - HALF_SIDE + 0.5
     turn, stretch = generator.uniform(0, np.pi), np.sqrt(generator.uniform(1.0, style.elongation))
     along = (axis[None, :] * np.cos(turn) + axis[:, None] * np.sin(turn)) / stretch

@@ -7,20 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from histoblend.competition.synthetic.fields import PATCH_SIDE, SCALE, Textures, draw_textures
 from histoblend.competition.synthetic.nuclei import HALF_SIDE
 from histoblend.competition.synthetic.plan import PartPlan, plan_part
 from histoblend.competition.synthetic.slides import Slide, draw_slides
-from histoblend.competition.synthetic.tissue import (
-    PATCH_SIDE,
-    SCALE,
-    Canvas,
-    Textures,
-    add_island,
-    add_nest,
-    benign_mask,
-    draw_ground,
-    draw_textures,
-)
+from histoblend.competition.synthetic.tissue import Canvas, add_island, add_nest, benign_mask, draw_ground
 
 KINDS = ("tumour", "distractor", "benign", "white", "black")
 
@@ -72,8 +63,8 @@ def draw_patches(part: str, count: int, slides: int, seed: int) -> tuple[np.ndar
         seed: decides everything; train and test of one seed share textures but no slide.
 
     Returns:
-        Images (count, 96, 96, 3) uint8 RGB, drawn truth (count, 96, 96) bool (true where there is tumour, free of
-        label noise), and the plan: ids, slides, kinds, labels.
+        Images (count, 96, 96, 3) uint8 RGB, drawn truth (count, 96, 96) bool (true where there is tumour;
+        free of label noise), and the plan: ids, slides, kinds, labels.
     """
     drawn_slides = draw_slides(slides, part, seed)
     textures = draw_textures(seed)
@@ -100,4 +91,4 @@ def _photograph(canvas: Canvas, slide: Slide, generator: np.random.Generator) ->
     light += slide.noise * generator.standard_normal(light.shape, dtype=np.float32)
     image = np.clip(np.rint(light), 0, 255).astype(np.uint8)
     _, stored = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, slide.quality])
-    return np.ascontiguousarray(cv2.imdecode(stored, cv2.IMREAD_COLOR)[:, :, ::-1])
+    return np.ascontiguousarray(np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR))[:, :, ::-1])

@@ -1,4 +1,4 @@
-"""Which patch of the synthetic competition lies on which slide, what is drawn there and how it is labelled."""
+"""Which patch of the synthetic competition lies on which slide, what it shows and how it is labelled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DISTRACTOR_SHARE = 0.45  # of the negatives on tumour slides
 
 @dataclass(frozen=True)
 class PartPlan:
-    """The plan of one part, one entry per patch; ``tumour`` in `kinds` and label 1 differ where a label is wrong."""
+    """The plan of one part, an entry per patch; kind ``tumour`` and label 1 differ where a label is wrong."""
 
     part: str
     ids: list[str]
@@ -31,7 +31,7 @@ class PartPlan:
 
 
 def plan_part(part: str, count: int, slides: list[Slide], seed: int) -> PartPlan:
-    """Deal `count` patches of ``train`` or ``test`` to the slides; numbers tell nothing about slide or label."""
+    """Deal `count` patches of ``train`` or ``test`` to the slides; a number tells no slide and no label."""
     generator = np.random.default_rng([seed, {"train": 3, "test": 4}[part]])
     owners = _deal(count, len(slides), generator)
     rates = np.array([slide.positive_rate for slide in slides])[owners]
@@ -61,7 +61,7 @@ def _deal(count: int, slides: int, generator: np.random.Generator) -> np.ndarray
 def _blank(kinds: np.ndarray, labels: np.ndarray, owners: np.ndarray, generator: np.random.Generator) -> None:
     """Turn a few negatives into blank patches.
 
-    All lie on one slide: blank patches equal each other, and grouping them would otherwise chain slides together.
+    All lie on one slide: blank patches equal each other, and grouping duplicates would chain their slides.
     """
     negatives = np.flatnonzero((kinds == "benign") & (labels == 0))
     slide = np.bincount(owners[negatives]).argmax()

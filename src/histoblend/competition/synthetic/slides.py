@@ -44,7 +44,7 @@ class Slide:
 def draw_slides(count: int, part: str, seed: int) -> list[Slide]:
     """`count` slides of one part, ``train`` or ``test``; different parts never share a slide.
 
-    About three quarters are tumour slides with widely different positive rates, the rest hold no tumour at all, as in
+    About three quarters are tumour slides with different positive rates, the rest hold no tumour at all, as in
     Camelyon16: so the look of a slide tells something about its labels, to those who have seen the slide.
     """
     salt = {"train": 1, "test": 2}[part]
@@ -109,5 +109,7 @@ def _styles(size: float, generator: np.random.Generator) -> list[NucleusStyle]:
         NucleusStyle(size * draw(6.5, 7.6), 0.10, 1.4, 0.04, draw(0.85, 1.1), 0.1, 0.16, 1.2, 0.0),
         NucleusStyle(size * draw(5.5, 6.8), 0.18, 6.0, 0.05, draw(0.75, 1.0), 0.05, 0.12, 1.2, 0.0),
         NucleusStyle(size * draw(8.4, 9.8), 0.09, 1.5, 0.035, dark, 0.35, 0.22, 1.1, 0.8),
-        NucleusStyle(size * draw(11.0, 13.2), 0.22, 2.0, draw(0.11, 0.17), dark, 0.4, 0.16, 2.0, draw(1.0, 2.2)),
+        NucleusStyle(
+            size * draw(11.0, 13.2), 0.22, 2.0, draw(0.11, 0.17), dark, 0.4, 0.16, 2.0, draw(1.0, 2.2)
+        ),
     ]

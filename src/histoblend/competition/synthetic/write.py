@@ -11,11 +11,11 @@ from pathlib import Path
 import cv2
 import pandas as pd
 
+from histoblend.competition.synthetic.fields import draw_textures
 from histoblend.competition.synthetic.patches import draw_planned
 from histoblend.competition.synthetic.plan import PartPlan, plan_part
 from histoblend.competition.synthetic.slides import Slide, draw_slides
 from histoblend.competition.synthetic.tiff import encode_tiff
-from histoblend.competition.synthetic.tissue import draw_textures
 from histoblend.errors import ConfigRefusal, MachineRefusal
 
 MARKER = "SYNTHETIC.txt"
@@ -25,9 +25,9 @@ SOLUTION = "solution.csv"
 _NOTICE = """\
 SYNTHETIC: these patches are drawn, not photographed. No patient, no tissue, no microscope.
 
-histoblend drew this folder ({train} training and {test} test patches on {slides} slides, seed {seed}) so that its
-pipeline can be tried without the data of the Histopathologic Cancer Detection competition, whose layout it copies.
-Scores reached here say nothing about scores on real patches, and predictions made here are no use for submission.
+histoblend drew this folder ({train} training and {test} test patches on {slides} slides, seed {seed}) so that
+its pipeline can be tried without the data of the Histopathologic Cancer Detection competition, whose layout it
+copies. Scores reached here say nothing about real patches, and predictions made here must not be submitted.
 solution.csv holds the test labels for a local leaderboard; about 2 % of all labels are wrong on purpose.
 """
 
