@@ -1,6 +1,6 @@
 """What histoblend needs and what of it is missing here; runs before anything is installed.
 
-    python src/histoblend/requirements.py --missing      names to install, on one line
+python src/histoblend/requirements.py --missing      names to install, on one line
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from histoblend.data.stain import cluster_stains, stain_statistics
 from histoblend.errors import DataRefusal, some
 
 Policy = Literal["auto", "map", "stain-clusters", "none"]
-FEWEST_CLUSTERS, MOST_CLUSTERS = 10, 256
+FEWEST_CLUSTERS, MOST_CLUSTERS = 10, 200
 IMAGES_AT_A_TIME = 256
 
 
@@ -74,8 +74,12 @@ def assign_slides(
 
 
 def default_clusters(patches: int) -> int:
-    """The number of pseudo-slides: the square root of the number of patches, at least 10 and at most 256."""
-    return min(patches, int(np.clip(round(patches**0.5), FEWEST_CLUSTERS, MOST_CLUSTERS)))
+    """The number of pseudo-slides: two fifths of the square root of the number of patches, from 10 to 200.
+
+    More of them are smaller than a slide, and folds cut through slides: on hcd-mini (2,622 patches) the
+    out-of-fold AUC of `texture_hgb` is .910 with 20, .925 with 40 and .942 with random folds.
+    """
+    return min(patches, int(np.clip(round(0.4 * patches**0.5), FEWEST_CLUSTERS, MOST_CLUSTERS)))
 
 
 def read_slide_map(path: Path) -> pd.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,10 +51,11 @@ def make_split(workspace: Workspace, competition: Competition, pack: Pack, setti
         ArtifactRefusal: the folder holds a split of other data or other settings.
         DataRefusal: the data cannot be split so.
     """
+    path, _ = resolve_slide_map(competition, settings)
     wanted: dict[str, Any] = {**settings.model_dump(mode="json"), "data": pack.fingerprint}
+    wanted["slide_map"] = content_hash(path) if path is not None and path.is_file() else None
     if workspace.folds.exists() and workspace.folds_record.exists():
         return _kept(workspace, pack, wanted)
-    path, _ = resolve_slide_map(competition, settings)
     slides = assign_slides(pack.train, settings.slides, path, pack.train_images(), settings.seed)
     frame = pack.train.assign(slide=pack.train["id"].map(slides.slide))
     folds = make_folds(frame, settings.count, settings.seed)
@@ -61,6 +63,11 @@ def make_split(workspace: Workspace, competition: Competition, pack: Pack, setti
     found = {"policy": slides.policy, "sentence": slides.sentence}
     write_json(workspace.folds_record, {"settings": wanted, **found})
     return Split(_aligned(folds, pack), folds_fingerprint(folds), **found)
+
+
+def content_hash(path: Path) -> str:
+    """Twelve hex digits of a file's bytes: a slide map is known by its content, not by where it lies today."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def _kept(workspace: Workspace, pack: Pack, wanted: dict[str, Any]) -> Split:

@@ -82,7 +82,9 @@ def prepare_device(execution: Execution) -> Device:
 def _quieten_tensorflow() -> None:
     """Before its import: without a card TensorFlow reports as an error that there is none."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = os.environ.get("HISTOBLEND_TF_LOG") or ("2" if gpu_names() else "3")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its hints on retracing: a network a task is normal
+    logging.getLogger("tensorflow").setLevel(
+        logging.ERROR
+    )  # its hints on retracing: a network a task is normal
 
 
 def _start_tensorflow(threads: int) -> tuple[list[str], float]:

@@ -99,9 +99,9 @@ class Backbone(Parameters):
 class TextureHgb(Parameters):
     """Parameters of `texture_hgb`."""
 
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.05
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.06
     """Shrinkage of each tree."""
-    iterations: Annotated[int, Field(ge=1)] = 300
+    iterations: Annotated[int, Field(ge=1)] = 200
     """Trees."""
     leaves: Annotated[int, Field(ge=2)] = 15
     """Leaves of a tree at most."""
@@ -109,7 +109,7 @@ class TextureHgb(Parameters):
     """Patches in a leaf at least."""
     l2: Annotated[float, Field(ge=0)] = 1.0
     """L2 regularisation of the leaves."""
-    feature_share: Annotated[float, Field(gt=0, le=1)] = 0.3
+    feature_share: Annotated[float, Field(gt=0, le=1)] = 0.2
     """Share of the statistics tried at each split."""
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from histoblend.data.texture import FEATURE_NAMES, texture_features
+from histoblend.data import texture
 from histoblend.models.parameters import TextureHgb
 from histoblend.models.texture_hgb import fit_texture_hgb
-from histoblend.training.task import Task, TaskInputs, Trained
-from histoblend.workspace import atomic_write, fingerprint
+from histoblend.training.task import Task, TaskInputs, Trained, file_hash
+from histoblend.workspace import atomic_write
 
 CHUNK = 256
 
@@ -40,7 +40,7 @@ def train_texture(task: Task, inputs: TaskInputs) -> Trained:
 
 def kept_features(images_path: Path, threads: int) -> np.ndarray:
     """Texture statistics float32 (n, d) of a pack's array, computed once and kept beside it."""
-    path = images_path.with_name(f"{images_path.stem}.texture-{fingerprint(list(FEATURE_NAMES))}.npy")
+    path = images_path.with_name(f"{images_path.stem}.texture-{code_hash()}.npy")
     if not path.exists():
         features = computed_features(np.load(images_path, mmap_mode="r"), threads)
         with atomic_write(path) as temporary:
@@ -48,8 +48,13 @@ def kept_features(images_path: Path, threads: int) -> np.ndarray:
     return np.asarray(np.load(path))
 
 
+def code_hash() -> str:
+    """Identity of the code that computes the statistics: a change there must not meet old statistics."""
+    return file_hash(Path(texture.__file__))
+
+
 def computed_features(images: np.ndarray, threads: int) -> np.ndarray:
     """Texture statistics float32 (n, d) of uint8 images (n, h, w, 3), chunk by chunk."""
     chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
     with ThreadPoolExecutor(min(threads, os.cpu_count() or 1)) as pool:
-        return np.concatenate(list(pool.map(texture_features, chunks)))
+        return np.concatenate(list(pool.map(texture.texture_features, chunks)))

@@ -29,7 +29,7 @@ class Textures:
     fibres: np.ndarray  # wavy strands along the rows
 
 
-def draw_textures(seed: int, fields: int = 6) -> Textures:
+def draw_textures(seed: int, fields: int = 4) -> Textures:
     """The noise all patches of one competition are cut from."""
     generator = np.random.default_rng([seed, 0])
     side = 2 * CANVAS_SIDE
@@ -72,9 +72,9 @@ def outside_centre(textures: Textures, generator: np.random.Generator) -> np.nda
 
 
 def piece(fields: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A random canvas-sized cut, in one of its eight orientations."""
+    """A random canvas-sized cut, mirrored or not."""
     room = fields.shape[1] - CANVAS_SIDE
-    field, row, column, flip = generator.integers([len(fields), room, room, 8])
+    field, row, column, flip = generator.integers([len(fields), room, room, 4])
     return oriented(fields[field, row : row + CANVAS_SIDE, column : column + CANVAS_SIDE], flip)
 
 

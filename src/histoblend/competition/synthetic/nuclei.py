@@ -51,7 +51,8 @@ class Stamp:
 
 def draw_stamps(style: NucleusStyle, count: int, generator: np.random.Generator) -> list[Stamp]:
     """`count` different nuclei of one style, each in its eight orientations."""
-    return [_turned(_draw_stamp(style, generator), view) for _ in range(count) for view in range(8)]
+    stamps = [_draw_stamp(style, generator) for _ in range(count)]
+    return [_turned(stamp, view) for stamp in stamps for view in range(8)]
 
 
 def oriented(planes: np.ndarray, view: int) -> np.ndarray:
@@ -73,8 +74,9 @@ def _draw_stamp(style: NucleusStyle, generator: np.random.Generator) -> Stamp:
     depth = _depth(style, radius, generator)
     inside = 1.0 / (1.0 + np.exp(-depth / 0.6))
     stain = np.clip(_chromatin(style, depth, generator), 0.15, 1.8)
+    middle = len(inside) // 2
     half = _half_side(inside)
-    window = slice(HALF_SIDE - half, HALF_SIDE + half)
+    window = slice(middle - half, middle + half)
     alpha = inside[window, window].astype(np.float32)
     eosin = 0.28 * np.ones_like(stain)
     ink = np.stack([stain, eosin])[:, window, window].astype(np.float32) * alpha
@@ -83,7 +85,8 @@ def _draw_stamp(style: NucleusStyle, generator: np.random.Generator) -> Stamp:
 
 def _depth(style: NucleusStyle, radius: float, generator: np.random.Generator) -> np.ndarray:
     """Canvas pixels below the outline, negative outside: a turned ellipse with harmonics 2 to 6."""
-    axis = np.arange(2 * HALF_SIDE, dtype=np.float64) - HALF_SIDE + 0.5
+    half = min(HALF_SIDE, int(radius * 1.6 * np.sqrt(style.elongation)) + 4)
+    axis = np.arange(2 * half, dtype=np.float32) - half + 0.5
     turn, stretch = generator.uniform(0, np.pi), np.sqrt(generator.uniform(1.0, style.elongation))
     along = (axis[None, :] * np.cos(turn) + axis[:, None] * np.sin(turn)) / stretch
     across = (axis[:, None] * np.cos(turn) - axis[None, :] * np.sin(turn)) * stretch
@@ -101,7 +104,7 @@ def _chromatin(style: NucleusStyle, depth: np.ndarray, generator: np.random.Gene
     noise = cv2.GaussianBlur(generator.standard_normal(depth.shape), (0, 0), style.grain)
     stain = style.darkness + style.rim * rim + style.clumps * noise / noise.std()
     reach = max(float(depth.max()) * 0.55, 0.5)
-    rows, columns = np.indices(depth.shape) - HALF_SIDE
+    rows, columns = np.indices(depth.shape) - len(depth) // 2
     for _ in range(generator.poisson(style.nucleoli)):
         row, column = generator.uniform(-reach, reach, 2)
         size = generator.uniform(1.3, 2.4)
@@ -112,5 +115,6 @@ def _chromatin(style: NucleusStyle, depth: np.ndarray, generator: np.random.Gene
 def _half_side(inside: np.ndarray) -> int:
     """Half the side of the smallest centred square that holds every inked pixel."""
     rows, columns = np.nonzero(inside > 0.02)
-    reach = np.abs(np.concatenate([rows, columns]) - HALF_SIDE + 0.5).max()
-    return int(min(np.ceil(reach + 0.5), HALF_SIDE))
+    middle = len(inside) // 2
+    reach = np.abs(np.concatenate([rows, columns]) - middle + 0.5).max()
+    return int(min(np.ceil(reach + 0.5), middle))

@@ -14,7 +14,7 @@ HEMATOXYLIN = np.array([[0.54, 0.70, 0.47], [0.59, 0.77, 0.25]])
 EOSIN = np.array([[0.20, 0.78, 0.55], [0.20, 0.94, 0.27]])
 GROUNDS = ("lymph", "stroma", "mixed", "fat", "edge", "reactive")
 TUMOUR_SHARE_OF_SLIDES = 0.75
-STAMPS_PER_KIND = 28
+STAMPS_PER_KIND = 24
 
 
 @dataclass(frozen=True)
