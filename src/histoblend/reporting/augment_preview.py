@@ -37,4 +37,4 @@ def write_augment_preview(
 
 def _sampled(source: Source, count: int, seed: int) -> np.ndarray:
     paths = source.competition.train["path"].sample(count, random_state=seed)
-    return np.stack([decode_patch(Path(one)) for one in paths])
+    return np.stack([decode_patch(one) for one in paths])
