@@ -81,14 +81,18 @@ def test_experiment_and_blend_predictions_are_means_of_logits(finished: Path):
     mean = pd.read_csv(finished / "experiments/first/test.csv", index_col="id")
     np.testing.assert_allclose(mean["logit"], (tests[0]["logit"] + tests[1]["logit"]) / 2, rtol=1e-12)
     other = pd.read_csv(finished / "experiments/second/test.csv", index_col="id")
-    blend = pd.read_csv(finished / "ensembles/blend_logit_mean/test.csv", index_col="id")
+    blend = pd.read_csv(
+        finished / "ensembles/blend_logit_mean/test.csv", index_col="id", float_precision="round_trip"
+    )
     np.testing.assert_allclose(blend["logit"], (mean["logit"] + other["logit"]) / 2, rtol=1e-12)
 
 
 def test_submission_holds_ranks_in_the_order_of_the_sample(finished: Path, toy: Path):
     sample = pd.read_csv(toy / "sample_submission.csv")
-    submission = pd.read_csv(finished / "submission.csv")
-    blend = pd.read_csv(finished / "ensembles/blend_logit_mean/test.csv", index_col="id")
+    submission = pd.read_csv(finished / "submission.csv", float_precision="round_trip")
+    blend = pd.read_csv(
+        finished / "ensembles/blend_logit_mean/test.csv", index_col="id", float_precision="round_trip"
+    )
     assert list(submission.columns) == list(sample.columns)
     assert list(submission["id"]) == list(sample["id"])
     ranks = pd.Series(percentile_ranks(blend["logit"].to_numpy()), index=blend.index)

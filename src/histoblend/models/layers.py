@@ -28,7 +28,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def _fusable(self, inputs: Any, mask: Any) -> bool:
         rank = len(inputs.shape)
-        plain = mask is None and not self.renorm and not self.synchronized
+        renormalised = getattr(self, "renorm", False)  # Keras 3.13 has no such option
+        plain = mask is None and not renormalised and not self.synchronized
         channels_last = rank == 4 and self.axis in (-1, 3)
         supported = keras.backend.standardize_dtype(inputs.dtype) in ("float32", "bfloat16", "float16")
         return keras.config.backend() == "tensorflow" and plain and channels_last and supported

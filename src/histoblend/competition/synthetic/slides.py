@@ -70,8 +70,8 @@ def draw_slide(name: str, positive_rate: float, generator: np.random.Generator) 
     return Slide(
         name=name,
         positive_rate=positive_rate,
-        hematoxylin=_stain(HEMATOXYLIN, between, generator) * generator.uniform(1.5, 2.9),
-        eosin=_stain(EOSIN, between, generator) * generator.uniform(0.7, 1.3),
+        hematoxylin=_stain(HEMATOXYLIN, between, generator) * generator.uniform(1.1, 2.4),
+        eosin=_stain(EOSIN, between, generator) * generator.uniform(0.6, 1.2),
         white=generator.uniform(232, 250) + generator.uniform(-4, 4, 3),
         blur=generator.uniform(0.25, 0.7),
         sharpening=generator.uniform(0.2, 1.2),
@@ -85,7 +85,7 @@ def draw_slide(name: str, positive_rate: float, generator: np.random.Generator) 
         lymph_spacing=size * generator.uniform(14.5, 18.5),
         nest_spacing=size * generator.uniform(26.0, 35.0),
         reactive_spacing=size * generator.uniform(19.5, 26.0),
-        cytoplasm=(generator.uniform(0.08, 0.26), generator.uniform(0.35, 0.65)),
+        cytoplasm=(generator.uniform(0.05, 0.20), generator.uniform(0.22, 0.52)),
     )
 
 

@@ -47,9 +47,9 @@ def draw_ground(slide: Slide, textures: Textures, generator: np.random.Generator
         stain *= 1.0 - _vacuoles(generator)
     if kind == "edge":
         stain *= step(region + generator.uniform(-0.8, 0.8), 8.0)
-    _fill(stain, step(lymph, 6.0), (0.10, 0.22))
+    _fill(stain, step(lymph, 6.0), (0.07, 0.17))
     _tear(stain, textures, generator)
-    tissue = stain[1] > 0.2
+    tissue = stain[1] > 0.1
     _lay(
         stain, slide.spindles, _points(generator.uniform(38, 70), tissue & (lymph < 0), generator), generator
     )
@@ -114,9 +114,9 @@ def benign_mask(textures: Textures, generator: np.random.Generator) -> np.ndarra
 
 def _stroma(textures: Textures, generator: np.random.Generator) -> np.ndarray:
     strands = turned(textures.fibres, generator)
-    thickness = generator.uniform(0.35, 0.75)
+    thickness = generator.uniform(0.25, 0.7)
     eosin = thickness + 0.16 * strands + 0.08 * piece(textures.medium, generator)
-    hematoxylin = 0.07 + 0.03 * piece(textures.medium, generator)
+    hematoxylin = 0.05 + 0.025 * piece(textures.medium, generator)
     return np.clip(np.stack([hematoxylin, eosin]), 0.02, None).astype(np.float32)
 
 

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from histoblend.evaluation.auc import auc, fold_aucs, percentile_ranks, pooled_auc, ranks_within_folds
+
+
+def pairs_won(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Every (positive, negative) pair by hand; a tie is half a win."""
+    wins = [
+        1.0 if positive > negative else 0.5 if positive == negative else 0.0
+        for positive in scores[labels == 1]
+        for negative in scores[labels == 0]
+    ]
+    return float(np.mean(wins))
+
+
+def table(seed: int = 0, folds: int = 3, patches: int = 40) -> pd.DataFrame:
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 2, folds * patches)
+    logits = np.round(generator.normal(labels, 1.5), 1)
+    return pd.DataFrame({"label": labels, "fold": np.repeat(np.arange(folds), patches), "logit": logits})
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_auc_counts_pairs_with_ties_as_half(seed: int):
+    frame = table(seed)
+    assert frame["logit"].duplicated().any()
+    labels, scores = frame["label"].to_numpy(), frame["logit"].to_numpy()
+    assert auc(labels, scores) == pytest.approx(pairs_won(labels, scores), abs=1e-12)
+
+
+def test_auc_of_constant_scores_is_one_half():
+    assert auc(np.array([0, 1, 1]), np.zeros(3)) == 0.5
+
+
+def test_percentile_ranks_keep_ties_and_lie_in_0_1():
+    np.testing.assert_allclose(percentile_ranks(np.array([3.0, 1.0, 1.0, 2.0])), [1.0, 0.375, 0.375, 0.75])
+
+
+def test_ranks_are_taken_fold_by_fold():
+    ranks = ranks_within_folds(np.array([5.0, 6.0, 100.0, 200.0]), np.array([0, 0, 1, 1]))
+    np.testing.assert_allclose(ranks, [0.5, 1.0, 0.5, 1.0])
+
+
+def test_fold_aucs_are_those_of_whole_folds_whatever_the_order_of_rows():
+    frame = table()
+    expected = {
+        fold: pairs_won(part["label"].to_numpy(), part["logit"].to_numpy())
+        for fold, part in frame.groupby("fold")
+    }
+    assert fold_aucs(frame.sample(frac=1, random_state=1)) == pytest.approx(expected)
+
+
+def test_a_fold_auc_is_no_mean_of_batch_aucs():
+    """Scores that rise from batch to batch: each batch is ranked perfectly, the fold is not."""
+    labels = np.array([0, 1] * 6)
+    scores = np.arange(12.0)
+    batches = [auc(labels[start : start + 4], scores[start : start + 4]) for start in range(0, 12, 4)]
+    frame = pd.DataFrame({"label": labels, "fold": 0, "logit": scores})
+    assert fold_aucs(frame)[0] == pytest.approx(pairs_won(labels, scores))
+    assert fold_aucs(frame)[0] < np.mean(batches) - 0.1
+
+
+def test_pooled_auc_forgives_folds_their_scale():
+    frame = table()
+    moved = frame.assign(logit=frame["logit"] * 2 + 10 * frame["fold"])
+    assert pooled_auc(moved) == pooled_auc(frame)
+    assert auc(moved["label"].to_numpy(), moved["logit"].to_numpy()) != pooled_auc(frame)
+
+
+def test_pooled_auc_of_one_fold_is_its_auc():
+    frame = table(folds=1)
+    assert pooled_auc(frame) == pytest.approx(fold_aucs(frame)[0])
