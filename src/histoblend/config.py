@@ -132,7 +132,7 @@ class Experiment(Settings):
     training: Training = Training()
     """Length, sampling, loss and what is kept."""
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
-    """Arithmetic; auto: mixed on a GPU, float32 on a CPU; frozen in the record at the first start."""
+    """Arithmetic; auto: mixed where the device computes in it, else float32; frozen at the first start."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the weights, the order, the augmentations and dropout."""
     role: Literal["member", "yardstick"] = "member"

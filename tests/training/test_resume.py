@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
+import pytest
 
 ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 EPOCHS = 30
@@ -43,10 +46,30 @@ def kill_after(process: subprocess.Popen[bytes], task: Path, epochs: int) -> lis
         assert time.monotonic() < deadline
         time.sleep(0.01)
     time.sleep(0.03)  # into the next epoch
+    workers = children(process.pid)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    assert len(workers) >= 2
+    wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
     assert not (task / "done.json").exists()
     return saved_history(task)
+
+
+def children(parent: int) -> list[str]:
+    """Processes whose parent is `parent`."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if stat.read_text().rpartition(")")[2].split()[1] == str(parent):
+                found.append(stat.parent.name)
+    return found
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def weights(task: Path) -> dict[str, np.ndarray]:
@@ -58,6 +81,7 @@ def weights(task: Path) -> dict[str, np.ndarray]:
     return found
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are read from /proc")
 def test_killed_twice_gives_the_same_weights(toy: Path, toy_configs: Path, tmp_path: Path):
     """Dropout, moving average, plateau, inner early stopping, float16 loss scaling, `heavy`, two workers."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"

@@ -10,6 +10,9 @@ from __future__ import annotations
 import functools
 import json
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -109,8 +112,30 @@ def augmented_patches(images_path: str, rows: np.ndarray, transforms: str, seed:
     return _augmenter(transforms).augment_batch(np.asarray(_opened(images_path)[rows]), seed)
 
 
+POLL_SECONDS = 2.0  # between two looks at whether the workers still live, while a batch is waited for
+
+
 def _start_worker() -> None:
     cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent tidies up
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A killed parent cannot stop its workers, and they would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """A run that is killed outright cannot stop its workers; they would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 class FeedWorkers:
@@ -133,6 +158,30 @@ class FeedWorkers:
         future: Future[np.ndarray] = Future()
         future.set_result(augmented_patches(*arguments))
         return future
+
+    def result(self, future: Future[np.ndarray]) -> np.ndarray:
+        """What `submit` started, waited for.
+
+        Raises:
+            BrokenProcessPool: a process died.
+        """
+        while True:
+            try:
+                return future.result(POLL_SECONDS)
+            except TimeoutError:
+                self._check_alive()
+
+    def _check_alive(self) -> None:
+        """The executor misses a process killed while it was sending: it reads on, for ever, what never comes."""
+        if self._pool is None:
+            return
+        processes = list((self._pool._processes or {}).values())
+        if all(process.is_alive() for process in processes):
+            return
+        for process in processes:
+            process.kill()
+        self._pool._result_queue._writer.close()  # type: ignore[attr-defined]  # the last one: reading ends
+        raise BrokenProcessPool("a process died")
 
     def close(self) -> None:
         """Stop the processes."""
@@ -168,7 +217,7 @@ class TrainingFeed:
         for number in [n for n in self._ahead if n < step or n > last]:
             del self._ahead[number]
         try:
-            images = self._ahead.pop(step).result()
+            images = self.workers.result(self._ahead.pop(step))
         except BrokenProcessPool as error:
             raise _worker_died() from error
         positions = batch_positions(self.source.labels, self.sampling, step)

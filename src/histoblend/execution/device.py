@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from histoblend.config import Execution
@@ -51,7 +53,8 @@ def processor_count() -> int:
 def prepare_device(execution: Execution) -> Device:
     """Start the backend with fixed threads and, on a CPU, deterministic operations; describe what was found.
 
-    `precision: auto` is float32 on a CPU; on a GPU bfloat16 from compute capability 8 on, else float16.
+    `precision: auto` is mixed bfloat16 on a CPU that computes in it, else float32; on a GPU mixed bfloat16 from
+    compute capability 8 on, else mixed float16.
     """
     _quieten_tensorflow()
     import keras
@@ -72,7 +75,7 @@ def prepare_device(execution: Execution) -> Device:
         kind=kind,
         name=gpus[0] if gpus else _processor_name(),
         count=len(gpus),
-        precision=mixed if gpus else "float32",
+        precision=mixed if gpus else processor_precision(),
         threads=threads,
         deterministic=deterministic,
         workers=automatic_workers if execution.workers == "auto" else execution.workers,
@@ -110,7 +113,16 @@ def _make_deterministic() -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def _processor_name() -> str:
-    import platform
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
-    return f"{platform.processor() or platform.machine()} CPU"
+
+def processor_precision(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """What ``precision: auto`` means on this CPU: bfloat16 only where the processor has instructions for it."""
+    if not cpuinfo.exists():
+        return "float32"
+    flags = next((line for line in cpuinfo.read_text().splitlines() if line.startswith("flags")), "")
+    return "mixed_bfloat16" if BFLOAT16_FLAGS & set(flags.split()) else "float32"
+
+
+def _processor_name() -> str:
+    return f"{platform.machine()} CPU"

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from histoblend.config import Experiment
-from histoblend.errors import MachineRefusal
-from histoblend.execution.costs import Work, task_work
+from histoblend.errors import MachineRefusal, some
+from histoblend.execution.costs import NetworkCost, Work, task_work
 from histoblend.execution.device import Device
 from histoblend.models.parameters import Backbone
 from histoblend.models.registry import check_network, find_network
-from histoblend.models.weights import attached_folders, keras_home, resolve_weights
+from histoblend.models.weights import (
+    DOWNLOAD,
+    attached_folders,
+    has_internet,
+    keras_home,
+    resolve_weights,
+    weights_file_name,
+)
 from histoblend.workspace import nearest_existing
 
+if TYPE_CHECKING:
+    import keras
+
+RANDOM = "random"
 BASE_MEMORY = 2.0 * 2**30  # interpreter, TensorFlow and its kernels
 WORKER_MEMORY = 0.4 * 2**30
 STATE_COPIES = 5  # weights, optimizer moments, moving average, best weights
@@ -36,45 +50,82 @@ class PlannedExperiment:
 def plan_work(
     experiments: list[Experiment], plan_views: int, patches: tuple[int, int], fold_count: int
 ) -> list[PlannedExperiment]:
-    """Build each network once to count what its tasks will cost, and resolve its starting weights.
+    """Resolve all starting weights, then build each network once to count what its tasks will cost.
 
     Args:
         patches: training and test patches.
 
     Raises:
-        MachineRefusal: pretrained weights are not to be had.
+        MachineRefusal: pretrained weights are not to be had; names all that are missing.
     """
     train, test = patches
     sizes = (train - train // fold_count, train // fold_count, test)
+    weights = starting_weights(experiments)
     planned = []
     for experiment in experiments:
         views = experiment.views or plan_views
-        weights = starting_weights(experiment)
         work = task_work(experiment, network_cost(experiment), sizes, views)
-        planned.append(PlannedExperiment(experiment, views, work, weights))
+        planned.append(PlannedExperiment(experiment, views, work, weights[experiment.name]))
     return planned
 
 
-def starting_weights(experiment: Experiment) -> str:
-    """Where the experiment's starting weights come from.
+def starting_weights(experiments: Sequence[Experiment]) -> dict[str, str]:
+    """Where the starting weights of each experiment come from: ``random``, ``download`` or a file's path.
 
     Raises:
-        MachineRefusal: pretrained weights are not to be had.
+        MachineRefusal: pretrained weights are not to be had; names all that are missing.
     """
+    found, missing = {}, []
+    for experiment in experiments:
+        try:
+            found[experiment.name] = _resolved(experiment)
+        except MachineRefusal:
+            missing.append(experiment)
+    if missing and not has_internet():
+        raise _weights_nowhere(missing)
+    return found | {experiment.name: DOWNLOAD for experiment in missing}
+
+
+def _resolved(experiment: Experiment) -> str:
+    """Weights as they lie on this machine, the internet left aside."""
     settings = check_network(experiment.network.name, experiment.network.parameters)
     if not isinstance(settings, Backbone):
-        return "random"
-    backbone = find_network(experiment.network.name).fixed["backbone"]
+        return RANDOM
     found = resolve_weights(
-        backbone, settings.weights, attached_folders(), keras_home(), input_size=experiment.input_size
+        _backbone(experiment),
+        settings.weights,
+        attached_folders(),
+        keras_home(),
+        input_size=experiment.input_size,
+        online=False,
     )
-    return "random" if found is None else str(found)
+    return RANDOM if found is None else str(found)
 
 
-def network_cost(experiment: Experiment) -> tuple[int, int, int]:
-    """Multiply-accumulates, parameters and activation values of one patch; zeros for no network."""
+def _backbone(experiment: Experiment) -> str:
+    return find_network(experiment.network.name).fixed["backbone"]
+
+
+def _weights_nowhere(missing: Sequence[Experiment]) -> MachineRefusal:
+    users: dict[str, list[str]] = {}
+    for experiment in missing:
+        file = weights_file_name(_backbone(experiment), experiment.input_size)
+        users.setdefault(file, []).append(experiment.name)
+    lines = [f"  {file}  ({some(names)})" for file, names in users.items()]
+    places = [*attached_folders(), keras_home() / "models"]
+    return MachineRefusal(
+        f"{len(lines)} files of pretrained weights are nowhere, and there is no internet:\n"
+        + "\n".join(lines),
+        f"files of these names in {' or '.join(map(str, places))}",
+        "attach a dataset that holds them (or set HISTOBLEND_WEIGHTS to their folder), or put them into the Keras "
+        "cache; --experiments leaves networks out; --set network.weights=none starts all at random.",
+    )
+
+
+def network_cost(experiment: Experiment) -> NetworkCost:
+    """What one patch costs, from the network built once with random weights."""
     if find_network(experiment.network.name).kind != "keras":
-        return 0, 0, 0
+        return NetworkCost()
     import keras
 
     from histoblend.models.registry import build_network
@@ -83,13 +134,28 @@ def network_cost(experiment: Experiment) -> tuple[int, int, int]:
     keras.utils.clear_session()
     name, parameters = experiment.network.name, experiment.network.parameters
     model = build_network(name, parameters, experiment.input_size, pretrained=False)
-    return count_macs(model), count_parameters(model), count_activations(model)
+    return NetworkCost(
+        count_macs(model), _grouped_macs(model), count_parameters(model), count_activations(model)
+    )
+
+
+def _grouped_macs(model: keras.Model) -> int:
+    """Multiply-accumulates of depthwise and grouped convolutions."""
+    from keras.layers import Conv2D, DepthwiseConv2D
+
+    from histoblend.models.summary import leaf_layers
+
+    return sum(
+        math.prod(layer.output.shape[1:3]) * math.prod(layer.kernel.shape)
+        for layer in leaf_layers(model)
+        if isinstance(layer, DepthwiseConv2D) or (isinstance(layer, Conv2D) and layer.groups > 1)
+    )
 
 
 def check_machine(
     planned: list[PlannedExperiment], fold_count: int, patches: tuple[int, int], output: Path, device: Device
-) -> tuple[str, str]:
-    """Compare disk and memory with what the run will need; two sentences for the user.
+) -> tuple[str, ...]:
+    """Compare disk and memory with what the run will need; sentences for the user.
 
     Raises:
         MachineRefusal: either is too small.
@@ -109,8 +175,22 @@ def check_machine(
             "memory for the network's activations and the feed",
             "lower training.batch_size or input_size, or use fewer workers (--set execution.workers=0).",
         )
-    memory = f"memory: about {_gib(needed)} needed, {'unknown' if free is None else _gib(free)} free"
-    return f"disk: about {_gib(disk_needed)} of artifacts, {_gib(disk_free)} free", memory
+    sentences = [
+        _weights_sentence(planned),
+        f"disk: about {_gib(disk_needed)} of artifacts, {_gib(disk_free)} free",
+        f"memory: about {_gib(needed)} needed, {'unknown' if free is None else _gib(free)} free",
+    ]
+    if device.kind == "gpu":
+        sentences.append(f"on the card: about {_gib(_step_memory(planned, device))} for the largest step")
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def _weights_sentence(planned: Sequence[PlannedExperiment]) -> str:
+    """Where pretrained weights come from; empty where none are used."""
+    pretrained = {one.weights for one in planned} - {RANDOM}
+    folders = sorted({str(Path(path).parent) for path in pretrained - {DOWNLOAD}})
+    places = [*folders, *(["a download"] if DOWNLOAD in pretrained else [])]
+    return f"pretrained weights: from {' and '.join(places)}" if places else ""
 
 
 def _disk_needed(planned: list[PlannedExperiment], fold_count: int, patches: tuple[int, int]) -> int:
@@ -120,12 +200,20 @@ def _disk_needed(planned: list[PlannedExperiment], fold_count: int, patches: tup
     return weights + state + rows * (len(planned) + 2)
 
 
-def memory_needed(planned: list[PlannedExperiment], device: Device) -> float:
+def memory_needed(planned: Sequence[PlannedExperiment], device: Device) -> float:
     """Bytes of main memory the largest task takes; on a GPU the activations lie on the card."""
-    activations = (
-        max((one.work.activation_bytes for one in planned), default=0) if device.kind == "cpu" else 0
-    )
-    return BASE_MEMORY + device.workers * WORKER_MEMORY + activations
+    step = _step_memory(planned, device) if device.kind == "cpu" else 0.0
+    return BASE_MEMORY + device.workers * WORKER_MEMORY + step
+
+
+def _step_memory(planned: Sequence[PlannedExperiment], device: Device) -> float:
+    """Bytes of the largest training step: activations, weights and what the optimizer keeps of them."""
+    sizes = []
+    for one in planned:
+        wanted = one.experiment.precision
+        precision = device.precision if wanted == "auto" else wanted
+        sizes.append(one.work.activation_bytes(precision) + one.work.parameters * 4 * STATE_COPIES)
+    return max(sizes, default=0.0)
 
 
 def available_memory() -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich import box
 from rich.table import Table
@@ -12,45 +13,52 @@ from histoblend.execution.preflight import PlannedExperiment
 from histoblend.reporting.progress import duration
 from histoblend.workspace import Workspace
 
+# Two lines a row, so that the table fits 80 columns.
+HEADINGS = {
+    "experiment\nnetwork@size, augmentation": "left",
+    "epochs\npatches": "right",
+    "MMACs\nparams": "right",
+    "weights\nwatches": "left",
+    "views\nfolds": "right",
+    "a fold\nto do": "right",
+}
+
 
 def printed_tasks(
     planned: Sequence[PlannedExperiment], folds: Sequence[int], device: Device, workspace: Workspace
 ) -> Table:
     """One row an experiment, its folds in one cell; the last row adds up what is not done yet."""
     table = Table(
-        title=f"Tasks on {device.name}: (experiment x fold), times estimated until measured",
+        title=f"Tasks (experiment x fold) on {device.name}; times are estimates until measured",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    left_aligned = {"experiment", "network", "augment", "weights", "watches"}
-    headings = ["experiment", "network", "augment", "epochs", "MMACs", "params", "weights", "watches"]
-    for heading in [*headings, "views", "to do", "a fold", "all"]:
-        table.add_column(heading, justify="left" if heading in left_aligned else "right", overflow="fold")
-    total = 0.0
+    for heading, side in HEADINGS.items():
+        table.add_column(heading, justify="left" if side == "left" else "right", overflow="fold")
+    total, tasks = 0.0, 0
     for one in planned:
         left = [k for k in folds if not workspace.experiment(one.experiment.name).task(k).done.exists()]
         seconds = one.work.seconds(device.kind, device.threads)
-        total += seconds * len(left)
-        to_do = "".join(map(str, left)) or "done"
-        table.add_row(*_cells(one), to_do, duration(seconds), duration(seconds * len(left)))
+        total, tasks = total + seconds * len(left), tasks + len(left)
+        to_do = ",".join(map(str, left)) or "done"
+        times = f"{duration(seconds)}\n{duration(seconds * len(left))}"
+        table.add_row(*_cells(one), f"{one.views}\n{to_do}", times)
     table.add_section()
-    table.add_row("all", *[""] * 10, duration(total), style="bold")
+    table.add_row(f"{tasks} tasks to do", *[""] * 4, duration(total), style="bold")
     return table
 
 
 def _cells(one: PlannedExperiment) -> list[str]:
     experiment = one.experiment
     if not one.work.macs:
-        return [experiment.name, experiment.network.name, *[""] * 5, "nothing", str(one.views)]
+        return [f"{experiment.name}\n{experiment.network.name}", "", "", "none\nnothing"]
+    preset = experiment.augmentation if isinstance(experiment.augmentation, str) else "own list"
+    source = Path(one.weights)
+    watches = "inner split" if experiment.needs_inner_split else "nothing"
     return [
-        experiment.name,
-        f"{experiment.network.name}@{experiment.input_size}",
-        experiment.augmentation if isinstance(experiment.augmentation, str) else "own list",
-        str(experiment.training.epochs),
-        f"{one.work.macs / 1e6:,.0f}",
-        f"{one.work.parameters / 1e6:.2f}M",
-        one.weights,
-        "inner split" if experiment.needs_inner_split else "nothing",
-        str(one.views),
+        f"{experiment.name}\n{experiment.network.name}@{experiment.input_size}, {preset}",
+        f"{experiment.training.epochs}\n{one.work.training_patches:,}",
+        f"{one.work.macs / 1e6:,.0f}\n{one.work.parameters / 1e6:.2f}M",
+        f"{'file' if source.suffix else one.weights}\n{watches}",
     ]

@@ -48,7 +48,9 @@ def draw_slides(count: int, part: str, seed: int) -> list[Slide]:
     Camelyon16: so the look of a slide tells something about its labels, to those who have seen the slide.
     """
     salt = {"train": 1, "test": 2}[part]
-    tumour_slides = max(1, round(TUMOUR_SHARE_OF_SLIDES * count))
+    tumour_slides = min(
+        max(1, round(TUMOUR_SHARE_OF_SLIDES * count)), count - 1
+    )  # never without a normal one
     generator = np.random.default_rng([seed, salt, 0])
     rates = generator.permutation(np.linspace(0.35, 0.72, tumour_slides))
     slides = []
