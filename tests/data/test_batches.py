@@ -182,30 +182,3 @@ def test_an_unreadable_pack_is_told_by_the_worker(tmp_path: Path, workers: dict[
     gone = TrainingRows(str(tmp_path / "gone.npy"), np.arange(4), np.array([0, 1, 0, 1], np.int8))
     with pytest.raises(FileNotFoundError, match="gone.npy"):
         feed(gone, workers[1], batch_size=2).batch(0)
-
-
-def test_workers_end_with_a_killed_parent(source: TrainingRows):
-    """Left alone they would wait for work, and hold their memory, for ever."""
-    code = (
-        "import os, signal\n"
-        "from histoblend.data.batches import FeedWorkers\n"
-        "if __name__ == '__main__':\n"
-        "    pool = FeedWorkers(1)\n"
-        "    pool._pool.submit(os.getpid).result()\n"
-        "    print(next(iter(pool._pool._processes)), flush=True)\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    killed = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL
-    worker = int(killed.stdout)
-    for _ in range(100):
-        if not _runs(worker):
-            return
-        time.sleep(0.1)
-    os.kill(worker, signal.SIGKILL)
-    pytest.fail("the worker outlived its parent")
-
-
-def _runs(process: int) -> bool:
-    status = Path(f"/proc/{process}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from histoblend.data.views import apply_view
+from histoblend.errors import ConfigRefusal
 
 Logits = Callable[[np.ndarray], np.ndarray]
 """uint8 images (n, h, w, 3) in, float64 logits (n,) out."""
@@ -31,6 +32,9 @@ def view_logits(
 
     Returns:
         float64 array of shape (len(rows), len(views)).
+
+    Raises:
+        ConfigRefusal: a logit is not finite.
     """
     result = np.empty((len(rows), len(views)), np.float64)
     for start in range(0, len(rows), batch_size):
@@ -38,6 +42,12 @@ def view_logits(
         patches = np.asarray(images[rows[chosen]])
         for column, view in enumerate(views):
             result[chosen, column] = logits(apply_view(patches, view))
+    if not np.isfinite(result).all():
+        raise ConfigRefusal(
+            "The training diverged: the network's logits are no finite numbers.",
+            "finite logits",
+            "lower optimizer.learning_rate, set optimizer.clip_norm to 1, or set precision to float32.",
+        )
     return result
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import keras
 import numpy as np
 
 from histoblend.data.batches import TrainingFeed
+from histoblend.errors import Refusal
 
 
 class KerasFeed(keras.utils.PyDataset):
@@ -20,6 +24,7 @@ class KerasFeed(keras.utils.PyDataset):
     ) -> None:
         super().__init__(workers=1, use_multiprocessing=False)
         self.feed, self.first_step, self.class_weights = feed, first_step, class_weights
+        self._refusal: Refusal | None = None
 
     @property
     def num_batches(self) -> None:
@@ -27,11 +32,25 @@ class KerasFeed(keras.utils.PyDataset):
         return
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
-        images, labels = self.feed.batch(self.first_step + index)
+        try:
+            images, labels = self.feed.batch(self.first_step + index)
+        except Refusal as refusal:
+            self._refusal = refusal
+            raise
         if self.class_weights is None:
             return images, labels
         negative, positive = self.class_weights
         return images, labels, np.where(labels[:, 0] == 1, positive, negative).astype(np.float32)
+
+    @contextmanager
+    def refusals(self) -> Iterator[None]:
+        """What the feed refused inside the block; the backend would wrap it in an error of its own."""
+        try:
+            yield
+        except Exception as error:
+            if self._refusal is not None:
+                raise self._refusal from error
+            raise
 
 
 def balanced_class_weights(labels: np.ndarray) -> tuple[float, float]:

@@ -96,6 +96,8 @@ def fit(job: FitJob) -> tuple[keras.Model, between.History]:
 
     Raises:
         ArtifactRefusal: the saved state is damaged or belongs to another configuration.
+        ConfigRefusal: the training diverged, where an inner split is watched.
+        MachineRefusal: a process of the feed died.
     """
     model = build_model(job.experiment, job.precision)
     compile_model(model, job)
@@ -106,15 +108,17 @@ def fit(job: FitJob) -> tuple[keras.Model, between.History]:
         between.inner_aucs(record.history), job.experiment.training.stop_patience
     )
     if done < epochs and not stopped:
-        model.fit(
-            KerasFeed(job.feed, done * job.feed.steps_per_epoch, _class_weights(job)),
-            initial_epoch=done,
-            epochs=epochs,
-            steps_per_epoch=job.feed.steps_per_epoch,
-            shuffle=False,  # the feed has its own order
-            verbose=0,
-            callbacks=_callbacks(model, job, record, finish),
-        )
+        feed = KerasFeed(job.feed, done * job.feed.steps_per_epoch, _class_weights(job))
+        with feed.refusals():
+            model.fit(
+                feed,
+                initial_epoch=done,
+                epochs=epochs,
+                steps_per_epoch=job.feed.steps_per_epoch,
+                shuffle=False,  # the feed has its own order
+                verbose=0,
+                callbacks=_callbacks(model, job, record, finish),
+            )
     if job.experiment.training.selection == "best":
         assign_values(model.variables, record.best)
     else:
@@ -183,7 +187,8 @@ def _plateau_rate(job: FitJob) -> Callable[[int, between.History], float]:
 
     def rate(epoch: int, history: between.History) -> float:
         factor = plateau_factor(experiment.schedule, between.inner_aucs(history))
-        return float(table[epoch * job.feed.steps_per_epoch]) * factor
+        steps = job.feed.steps_per_epoch
+        return float(table[epoch * steps : (epoch + 1) * steps].mean()) * factor
 
     return rate
 
