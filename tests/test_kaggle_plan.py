@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 from pathlib import Path
@@ -13,9 +14,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from histoblend.competition.layouts import read_competition
 from histoblend.config import Experiment, load_plan, plan_experiments
 from histoblend.data.views import chosen_views
-from histoblend.errors import MachineRefusal
+from histoblend.errors import DataRefusal, MachineRefusal
 from histoblend.execution import preflight
 from histoblend.execution.costs import NetworkCost, Work, task_work
 from histoblend.models.registry import find_network
@@ -180,6 +182,19 @@ def test_with_internet_the_missing_are_downloaded(offline, monkeypatch):
     monkeypatch.setattr(preflight, "has_internet", lambda: True)
     found = preflight.starting_weights(EXPERIMENTS)
     assert all(found[experiment.name] == "download" for experiment in NETWORKS)
+
+
+def test_the_slide_map_is_read_before_anything_starts(toy, tmp_path):
+    competition = read_competition(toy)
+    assert "6 slides from the map" in preflight.resolve_slides(competition, PLAN.folds)
+    part = tmp_path / "part.csv"
+    part.write_text("".join((toy / "patch_id_wsi_full.csv").read_text().splitlines(keepends=True)[:10]))
+    with pytest.raises(DataRefusal, match=r"covers 15\.0% of the 60"):
+        preflight.resolve_slides(competition, PLAN.folds.model_copy(update={"slide_map": part}))
+    alone = dataclasses.replace(competition, slide_map=None)
+    assert "pseudo-slides" in preflight.resolve_slides(alone, PLAN.folds)
+    with pytest.raises(DataRefusal, match="no slide map was found"):
+        preflight.resolve_slides(alone, PLAN.folds.model_copy(update={"slides": "map"}))
 
 
 @pytest.mark.parametrize("columns", [80, 120])

@@ -157,7 +157,7 @@ def introduce(source: Source, display: Display) -> None:
         )
     share = competition.positives / len(competition.train)
     display.tell(
-        f"Data: {competition.root} ({source.reason}): {len(competition.train):,} training patches, "
+        f"Data: {competition.root} ({source.reason.rstrip('.')}): {len(competition.train):,} training patches, "
         f"{share:.1%} positive, {len(competition.test):,} test patches."
     )
     for note in competition.notes:

@@ -193,7 +193,9 @@ def test_observer_hears_every_epoch(images: str, tmp_path: Path):
 
 
 def test_a_diverged_training_is_told_and_not_scored(images: str, tmp_path: Path):
-    chosen = experiment(optimizer={"name": "sgd", "learning_rate": 1e30}, training={"stop_patience": 2})
+    plain = {"name": "small_vgg", "widths": [4], "depths": [1], "normalisation": "none"}
+    rate = {"name": "sgd", "learning_rate": 1e30}
+    chosen = experiment(network=plain, optimizer=rate, training={"stop_patience": 2})
     with pytest.raises(ConfigRefusal, match=r"diverged(.|\n)*learning_rate"):
         fitted(images, tmp_path, chosen)
 

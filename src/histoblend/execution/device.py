@@ -6,6 +6,10 @@ import logging
 import os
 import platform
 import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,8 +60,13 @@ def prepare_device(execution: Execution) -> Device:
     `precision: auto` is mixed bfloat16 on a CPU that computes in it, else float32; on a GPU mixed bfloat16 from
     compute capability 8 on, else mixed float16.
     """
-    _quieten_tensorflow()
-    import keras
+    with quiet_start():
+        import keras
+
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            tf.config.list_physical_devices("GPU")
 
     cores = processor_count()
     threads = cores if execution.threads == "auto" else execution.threads
@@ -82,12 +91,28 @@ def prepare_device(execution: Execution) -> Device:
     )
 
 
-def _quieten_tensorflow() -> None:
-    """Before its import: without a card TensorFlow reports as an error that there is none."""
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = os.environ.get("HISTOBLEND_TF_LOG") or ("2" if gpu_names() else "3")
-    logging.getLogger("tensorflow").setLevel(
-        logging.ERROR
-    )  # its hints on retracing: a network a task is normal
+@contextmanager
+def quiet_start() -> Iterator[None]:
+    """Hold back what TensorFlow's libraries print while they load: a page on every start, of no use here.
+
+    They write past Python and before their log level counts, so the stream itself is put aside; what it caught
+    is shown if loading fails.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if gpu_names() else "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its hints on retracing: a network a task is normal
+    sys.stderr.flush()
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            aside.seek(0)
+            os.write(real, aside.read())
+            raise
+        finally:
+            os.dup2(real, 2)
+            os.close(real)
 
 
 def _start_tensorflow(threads: int) -> tuple[list[str], float]:

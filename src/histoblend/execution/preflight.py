@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from histoblend.config import Experiment
+import numpy as np
+
+from histoblend.competition.layouts import Competition
+from histoblend.config import Experiment, FoldSettings
+from histoblend.data.slides import assign_slides
+from histoblend.data.split import resolve_slide_map
 from histoblend.errors import MachineRefusal, some
 from histoblend.execution.costs import NetworkCost, Work, task_work
 from histoblend.execution.device import Device
@@ -150,6 +155,19 @@ def _grouped_macs(model: keras.Model) -> int:
         for layer in leaf_layers(model)
         if isinstance(layer, DepthwiseConv2D) or (isinstance(layer, Conv2D) and layer.groups > 1)
     )
+
+
+def resolve_slides(competition: Competition, settings: FoldSettings) -> str:
+    """What keeps together in the folds, in words; a slide map is read now, not after an hour of packing.
+
+    Raises:
+        DataRefusal: the map asked for is not there, is malformed, or covers only part of the ids.
+    """
+    path, sentence = resolve_slide_map(competition, settings)
+    if path is None and settings.slides != "map":
+        return sentence
+    no_pixels = np.empty((0, 96, 96, 3), np.uint8)  # a map needs none
+    return f"slides: {assign_slides(competition.train, 'map', path, no_pixels, settings.seed).sentence.rstrip('.')}"
 
 
 def check_machine(

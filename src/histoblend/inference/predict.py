@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from histoblend.data.views import apply_view
+
+if TYPE_CHECKING:
+    import keras
 from histoblend.errors import ConfigRefusal
 
 Logits = Callable[[np.ndarray], np.ndarray]

@@ -7,7 +7,9 @@ its moving average and loss scale, the history, and the best weights so far wher
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from histoblend.errors import ArtifactRefusal
 from histoblend.workspace import atomic_write
 
 Arrays = list[np.ndarray]
+# What a flipped byte in the archive can raise: RuntimeError for a file that now claims to be encrypted.
+DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error)
 
 
 @dataclass
@@ -56,10 +60,11 @@ def assign_values(variables: list[keras.Variable], values: Arrays) -> None:
 
 def save_state(path: Path, state: TaskState) -> None:
     """Write `state`, atomically."""
-    about = {"fingerprint": state.fingerprint, "history": state.history}
-    arrays: dict[str, Any] = {"about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
+    arrays: dict[str, Any] = {}
     for part in ("model", "optimizer", "best"):
         arrays |= {f"{part}.{number:05d}": value for number, value in enumerate(getattr(state, part))}
+    about = {"fingerprint": state.fingerprint, "history": state.history, "arrays": sorted(arrays)}
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     with atomic_write(path) as temporary:
         np.savez(temporary, **arrays)
 
@@ -74,7 +79,9 @@ def load_state(path: Path, fingerprint: str) -> TaskState:
         with np.load(path, allow_pickle=False) as stored:
             content = {name: stored[name] for name in stored.files}
         about = json.loads(content.pop("about").tobytes())
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        if sorted(content) != about["arrays"]:
+            raise ValueError("arrays are missing")  # a damaged directory of the archive hides some
+    except DAMAGE as error:
         raise ArtifactRefusal(
             f"{path} is damaged: {error}.",
             "the state of a task between two epochs",

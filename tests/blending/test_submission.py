@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from histoblend.blending.submission import check_submission, submission_table, write_submission
+from histoblend.errors import ArtifactRefusal
+
+TEST = pd.DataFrame({"id": ["001", "002", "003", "004"], "logit": [0.5, -2.0, -2.0, 900.0]})
+SAMPLE = pd.DataFrame({"id": ["003", "001", "004", "002"], "label": 0})
+MEMBERS, NAMES = TEST[["logit"]].to_numpy(), ("a",)
+
+
+def table(scale: str = "rank", sample: pd.DataFrame | None = SAMPLE) -> pd.DataFrame:
+    return submission_table(TEST, sample, scale)
+
+
+def test_ranks_in_the_order_and_columns_of_the_sample_ties_kept():
+    assert list(table().columns) == ["id", "label"]
+    assert table()["id"].tolist() == SAMPLE["id"].tolist()
+    assert table()["label"].tolist() == [0.375, 0.75, 1.0, 0.375]
+    assert table()["label"].gt(0).all() and table()["label"].max() == 1.0
+    named = table(sample=SAMPLE.rename(columns={"id": "image", "label": "score"}))
+    assert list(named.columns) == ["image", "score"]
+
+
+def test_probabilities_rank_as_the_logits_do():
+    values = table("probability").set_index("id")["label"]
+    assert values["002"] == values["003"] == pytest.approx(1 / (1 + np.exp(2)))
+    assert values["004"] == 1.0
+
+
+def test_without_a_sample_the_order_is_that_of_the_test_table():
+    assert table(sample=None)["id"].tolist() == TEST["id"].tolist()
+
+
+def test_what_is_written_is_what_was_checked(tmp_path: Path):
+    write_submission(tmp_path / "submission.csv", table(), TEST, MEMBERS, NAMES)
+    lines = (tmp_path / "submission.csv").read_text().splitlines()
+    assert lines == ["id,label", "003,0.375", "001,0.75", "004,1.0", "002,0.375"]
+
+
+def values(*numbers: float) -> pd.DataFrame:
+    return table().assign(label=numbers)
+
+
+WRONG = {
+    "missing id": (table()[:3], "ids are wrong: 002"),
+    "foreign id": (table().replace({"id": {"002": "009"}}), "ids are wrong: 002, 009"),
+    "id twice": (pd.concat([table(), table()[:1]]), "ids are wrong"),
+    "no number": (values(np.nan, 0.1, 0.2, 0.3), "no numbers from 0 to 1"),
+    "out of range": (values(1.5, 0.1, 0.2, 0.3), "no numbers from 0 to 1"),
+    "constant": (values(0.5, 0.5, 0.5, 0.5), "constant"),
+    "inverted": (table().assign(label=1 - table()["label"]), "against its member a"),
+}
+
+
+@pytest.mark.parametrize(("frame", "message"), WRONG.values(), ids=WRONG.keys())
+def test_a_wrong_submission_is_refused_before_it_is_written(tmp_path: Path, frame: pd.DataFrame, message: str):
+    with pytest.raises(ArtifactRefusal, match=message):
+        write_submission(tmp_path / "submission.csv", frame, TEST, MEMBERS, NAMES)
+    assert not (tmp_path / "submission.csv").exists()
+
+
+def test_a_repeated_id_is_named():
+    with pytest.raises(ArtifactRefusal, match="003"):
+        check_submission(pd.concat([table(), table()[:1]]), TEST, MEMBERS, NAMES)
+
+
+def test_a_member_it_ranks_against_is_named():
+    members = np.column_stack([MEMBERS[:, 0], -MEMBERS[:, 0]])
+    with pytest.raises(ArtifactRefusal, match="member bad"):
+        check_submission(table(), TEST, members, ("good", "bad"))

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from histoblend.config import (
+    Experiment,
+    load_experiment,
+    load_plan,
+    merged,
+    nearest,
+    parse_duration,
+    plan_experiments,
+    read_yaml,
+)
+from histoblend.errors import ConfigRefusal
+
+
+def put(configs: Path, name: str, text: str) -> Path:
+    (configs / name).write_text(text)
+    return configs
+
+
+def experiment(configs: Path, text: str) -> Experiment:
+    return load_experiment("one", put(configs, "experiments/one.yaml", text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("network: small_vgg\ntraning: {}", r"unknown key 'traning'. Did you mean training"),
+        ("network: small_vgg\ntraining: {epoch: 3}", r"'training.epoch'. Did you mean epochs"),
+        ("network: small_vgg\noptimizer: {name: adamv}", r"optimizer.name: unknown value 'adamv'. Did you mean adam"),
+        ("network: small_vgg\nschedule: {name: cosin}", "Did you mean cosine"),
+        ("network: small_vg", "Did you mean small_vgg"),
+        ("network: {name: small_vgg, width: [4]}", "Did you mean widths"),
+        ("network: small_vgg\naugmentation: hevy", "heavy"),
+        ("network: small_vgg\naugmentation: [{name: HorizontalFlop}]", "HorizontalFlip"),
+        ("network: small_vgg\ntraining: {epochs: 0}", r"training.epochs: .*greater than or equal to 1"),
+        ("network: small_vgg\ntraining: {batch_size: many}", r"training.batch_size: .*found 'many'"),
+        ("network: small_vgg\nviews: 3", "views"),
+        ("training: {epochs: 3}", "network"),
+        ("[1, 2]", "holds a list"),
+        ("network: {", "cannot be read"),
+        ("network: small_vgg\nseed: 1\nseed: 2", "key 'seed' stands twice"),
+        ("network: small_vgg\ntraining: {ema: 0.5, ema: 0.9}", "key 'ema' stands twice"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named_with_what_would_be_right(toy_configs: Path, text: str, message: str):
+    with pytest.raises(ConfigRefusal, match=message):
+        experiment(toy_configs, text)
+
+
+def test_names_that_do_not_exist_name_the_nearest(toy_configs: Path):
+    with pytest.raises(ConfigRefusal, match=r"no plan named 'to'(.|\n)*toy"):
+        load_plan("to", toy_configs)
+    put(toy_configs, "plans/wrong.yaml", "experiments: [frist]")
+    with pytest.raises(ConfigRefusal, match=r"no experiment named 'frist'(.|\n)*first"):
+        plan_experiments(load_plan("wrong", toy_configs), toy_configs)
+    assert nearest("zzz", ["a", "b"]) == "Valid: a, b."
+
+
+@pytest.mark.parametrize("number", ["1e-3", "1.0e-3", ".001", "0.001"])
+def test_numbers_are_numbers_however_they_are_written(toy_configs: Path, number: str):
+    """YAML 1.1 reads 1e-3 as text."""
+    text = f"network: small_vgg\noptimizer: {{learning_rate: {number}}}"
+    assert experiment(toy_configs, text).optimizer.learning_rate == 0.001
+    plan = load_plan("toy", toy_configs, [f"optimizer.learning_rate={number}"])
+    assert plan_experiments(plan, toy_configs)[0].optimizer.learning_rate == 0.001
+
+
+def test_bom_and_windows_lines_are_fine(toy_configs: Path):
+    (toy_configs / "experiments/one.yaml").write_bytes(b"\xef\xbb\xbfnetwork: small_vgg\r\nseed: 3\r\n")
+    assert load_experiment("one", toy_configs).seed == 3
+
+
+def test_settings_go_to_the_plan_or_to_every_experiment(toy_configs: Path):
+    settings = ["tta=8", "folds.count=3", "training.epochs=7", "network.dropout=0.1", "augmentation=none"]
+    plan = load_plan("toy", toy_configs, settings)
+    assert (plan.tta, plan.folds.count) == (8, 3)
+    for one in plan_experiments(plan, toy_configs):
+        assert one.training.epochs == 7
+        assert one.training.batch_size == 16  # the rest of the block stays
+        assert one.network.parameters["dropout"] == 0.1
+        assert one.augmentation == "none"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("trainig.epochs=3", "unknown key 'trainig'. Did you mean training"),
+        ("folds.cuont=3", "Did you mean count"),
+        ("training.epochs", "has no value"),
+        ("=3", "has no value"),
+        ("tta=5", "tta"),
+        ("tta.x=5", "tta"),
+        ("folds=[", "folds"),
+        ("budget=soon", "not a duration"),
+        ("seeds=[0, 0]", "seeds"),
+        ("experiments=[first, first]", "experiments"),
+    ],
+)
+def test_a_wrong_setting_is_named(toy_configs: Path, setting: str, message: str):
+    with pytest.raises(ConfigRefusal, match=message):
+        load_plan("toy", toy_configs, [setting])
+
+
+def test_a_wrong_setting_of_the_experiments_is_named(toy_configs: Path):
+    plan = load_plan("toy", toy_configs, ["training.epoch=3"])
+    with pytest.raises(ConfigRefusal, match="Did you mean epochs"):
+        plan_experiments(plan, toy_configs)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("11h", 39600), ("40m", 2400), ("90s", 90), ("1h30m", 5400), ("1h0m5s", 3605), ("0.5h", 1800)],
+)
+def test_durations(text: str, seconds: float):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", " ", "11", "h", "-1h", "1d", "30m1h", "1h x"])
+def test_what_is_no_duration(text: str):
+    with pytest.raises(ValueError, match="not a duration"):
+        parse_duration(text)
+
+
+def test_seeds_make_experiments_of_their_own(toy_configs: Path):
+    plan = load_plan("toy", toy_configs, ["seeds=[0, 4]", "seed=10"])
+    named = {one.name: one.seed for one in plan_experiments(plan, toy_configs)}
+    assert named == {"first": 10, "first.seed4": 14, "second": 10, "second.seed4": 14}
+
+
+def test_merging_goes_key_by_key_and_replaces_lists():
+    base = {"training": {"epochs": 1, "ema": 0.9}, "list": [1, 2], "network": "a"}
+    over = {"training": {"epochs": 2}, "list": [3], "network": {"dropout": 0.1}}
+    result = merged(base, over)
+    assert result == {
+        "training": {"epochs": 2, "ema": 0.9}, "list": [3], "network": {"name": "a", "dropout": 0.1},
+    }  # fmt: skip
+    assert base["training"] == {"epochs": 1, "ema": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("text", "needs"),
+    [
+        ("", False),
+        ("training: {selection: best}", True),
+        ("training: {stop_patience: 2}", True),
+        ("schedule: {name: plateau}", True),
+    ],
+)
+def test_whatever_watches_a_metric_needs_an_inner_split(toy_configs: Path, text: str, needs: bool):
+    assert experiment(toy_configs, f"network: small_vgg\n{text}").needs_inner_split is needs
+
+
+def test_an_empty_file_is_an_empty_mapping(tmp_path: Path):
+    (tmp_path / "a.yaml").write_text("# nothing\n")
+    assert read_yaml(tmp_path / "a.yaml") == {}
