@@ -31,7 +31,10 @@ def experiment(configs: Path, text: str) -> Experiment:
     [
         ("network: small_vgg\ntraning: {}", r"unknown key 'traning'. Did you mean training"),
         ("network: small_vgg\ntraining: {epoch: 3}", r"'training.epoch'. Did you mean epochs"),
-        ("network: small_vgg\noptimizer: {name: adamv}", r"optimizer.name: unknown value 'adamv'. Did you mean adam"),
+        (
+            "network: small_vgg\noptimizer: {name: adamv}",
+            r"optimizer.name: unknown value 'adamv'. Did you mean adam",
+        ),
         ("network: small_vgg\nschedule: {name: cosin}", "Did you mean cosine"),
         ("network: small_vg", "Did you mean small_vgg"),
         ("network: {name: small_vgg, width: [4]}", "Did you mean widths"),
@@ -47,7 +50,9 @@ def experiment(configs: Path, text: str) -> Experiment:
         ("network: small_vgg\ntraining: {ema: 0.5, ema: 0.9}", "key 'ema' stands twice"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_named_with_what_would_be_right(toy_configs: Path, text: str, message: str):
+def test_what_is_wrong_in_a_file_is_named_with_what_would_be_right(
+    toy_configs: Path, text: str, message: str
+):
     with pytest.raises(ConfigRefusal, match=message):
         experiment(toy_configs, text)
 

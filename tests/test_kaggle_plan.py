@@ -211,6 +211,19 @@ def test_the_table_fits_the_terminal(tmp_path, columns):
     assert re.search(r"20 tasks to do +12h1\dm", stream.getvalue())
 
 
+def test_the_resize_compiles_with_xla():
+    """On a GPU `fit` compiles with XLA, which has no kernel for antialiased resizing."""
+    import tensorflow as tf
+
+    from histoblend.models import layers
+
+    for experiment in NETWORKS:
+        stack = layers.entrance(experiment.input_size, None)
+        resized = tf.function(lambda patches, stack=stack: layers.chained(patches, stack), jit_compile=True)
+        side = experiment.input_size
+        assert resized(np.zeros((1, 96, 96, 3), np.uint8)).shape == (1, side, side, 3)
+
+
 def publish(model, path: Path) -> None:
     """Write weights as keras.applications publishes them: HDF5 groups by layer, in order."""
     with h5py.File(path, "w") as file:

@@ -96,7 +96,9 @@ def test_temporary_names_keep_the_suffixes_that_writers_go_by(tmp_path: Path):
 
 
 def test_floats_come_back_to_the_last_bit(tmp_path: Path):
-    frame = pd.DataFrame({"logit": np.random.default_rng(0).normal(size=500) * 10.0 ** np.arange(-25, 25).repeat(10)})
+    frame = pd.DataFrame(
+        {"logit": np.random.default_rng(0).normal(size=500) * 10.0 ** np.arange(-25, 25).repeat(10)}
+    )
     write_csv(tmp_path / "table.csv", frame)
     again = pd.read_csv(tmp_path / "table.csv", float_precision="round_trip")
     np.testing.assert_array_equal(again["logit"], frame["logit"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -119,15 +120,24 @@ def archive(
     Display().tell(f"Moved to {archive_experiment(experiment, output, os.environ)}")
 
 
+class Interrupted(BaseException):
+    """Ctrl-C. Not KeyboardInterrupt: Typer ends the process on that one without a word."""
+
+
+def _interrupt(*_: object) -> None:
+    raise Interrupted
+
+
 def main() -> None:
     """Run the command line; refusals are printed without a traceback and set the exit code."""
     from histoblend.errors import Refusal
 
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         app()
     except Refusal as refusal:
         _fail(str(refusal), refusal.exit_code, refusal)
-    except KeyboardInterrupt as interrupt:
+    except Interrupted as interrupt:
         _fail("Interrupted. What is finished is kept; the same command goes on.", 130, interrupt)
 
 

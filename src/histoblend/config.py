@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from histoblend.data.augmentations import resolve_augmentation
-from histoblend.errors import ConfigRefusal
+from histoblend.errors import ConfigRefusal, some
 from histoblend.models.registry import check_network
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -233,6 +233,13 @@ class Plan(Settings):
     overrides: dict[str, Any] = {}
     """Settings laid over every experiment, such as {training: {epochs: 5}}."""
 
+    @field_validator("experiments", "seeds")
+    @classmethod
+    def _once_each(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if twice := sorted({str(one) for one in value if value.count(one) > 1}):
+            raise ValueError(f"{some(twice)} stands twice")
+        return value
+
     @field_validator("budget")
     @classmethod
     def _duration(cls, value: str | None) -> str | None:
@@ -389,12 +396,17 @@ def parse_setting(text: str) -> tuple[list[str], Any]:
     """Split ``a.b=value`` into its keys and the value read as YAML.
 
     Raises:
-        ConfigRefusal: there is no ``=`` or no key.
+        ConfigRefusal: there is no ``=``, no key, or a value that is not YAML.
     """
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
         raise ConfigRefusal(f"--set {text!r} has no value.", "--set key=value, such as training.epochs=5")
-    return key.strip().split("."), yaml.safe_load(value)
+    try:
+        return key.strip().split("."), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigRefusal(
+            f"--set {text!r} is no value: {error}", "a value as in YAML: 5, true, [a, b]"
+        ) from error
 
 
 def _lay(target: dict[str, Any], keys: list[str], value: Any) -> None:
@@ -402,6 +414,8 @@ def _lay(target: dict[str, Any], keys: list[str], value: Any) -> None:
         inner = target.setdefault(key, {})
         if isinstance(inner, str) and key == "network":  # `network: name` is short for {name: name}
             inner = target[key] = {"name": inner}
+        if not isinstance(inner, dict):
+            raise ConfigRefusal(f"--set {'.'.join(keys)}: {key} is {inner!r} and holds no keys.")
         target = inner
     target[keys[-1]] = value
 

@@ -19,12 +19,12 @@ from histoblend.competition.source import Source, draw_source, find_source
 from histoblend.config import Experiment, Plan, configs_folder, load_plan, plan_experiments
 from histoblend.data.batches import FeedWorkers
 from histoblend.data.pack import Pack, check_space, estimate_pack, find_pack, pack
-from histoblend.data.split import Split, make_split, resolve_slide_map
+from histoblend.data.split import Split, make_split
 from histoblend.errors import ConfigRefusal, some
 from histoblend.execution.collect import Metrics, collect_experiment
 from histoblend.execution.device import Device, gpu_names, prepare_device, processor_count
 from histoblend.execution.in_process import Job, run_jobs
-from histoblend.execution.preflight import PlannedExperiment, check_machine, plan_work
+from histoblend.execution.preflight import PlannedExperiment, check_machine, plan_work, resolve_slides
 from histoblend.execution.records import make_record, read_record, started_record
 from histoblend.inference.tables import read_out_of_fold, read_test
 from histoblend.reporting.progress import Display, duration
@@ -113,9 +113,7 @@ def prepare(request: Request, display: Display, environment: Mapping[str, str]) 
     planned = plan_work(experiments, plan.tta, patches, plan.folds.count)
     sentences = check_machine(planned, plan.folds.count, patches, workspace.root, device)
     display.tell(f"Device: {device.name}, {device.threads} threads, {device.precision} by default.")
-    display.tell(
-        f"Preflight: {resolve_slide_map(source.competition, plan.folds)[1]}; {'; '.join(sentences)}."
-    )
+    display.tell(f"Preflight: {resolve_slides(source.competition, plan.folds)}; {'; '.join(sentences)}.")
     scratch = scratch_folder(workspace, environment)
     return Prepared(workspace, scratch, source, plan, experiments, folds, device, planned)
 
@@ -263,7 +261,7 @@ def installed(package: str) -> str:
 
 def train_all(jobs: Sequence[Job], prepared: Prepared, packed: Pack, split: Split, display: Display) -> bool:
     """Run what is not done yet; False if the budget ran out before all was."""
-    waiting = [job for job in jobs if not is_done(job.tasks_folder, display.tell)]
+    waiting = [job for job in jobs if not is_done(job.tasks_folder, job.record.fingerprint, display.tell)]
     if len(waiting) < len(jobs):
         display.tell(f"{len(jobs) - len(waiting)} of {len(jobs)} tasks are done already.")
     if not waiting:

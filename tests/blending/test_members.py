@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from pathlib import Path
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -52,7 +52,9 @@ def test_what_else_lies_in_the_output_is_not_blended(finished: Path, toy: Path):
     before = (finished / "submission.csv").read_bytes()
     shutil.copytree(finished / "experiments/first", finished / "experiments/stray")
     shutil.copy(finished / "experiments/first/test.csv", finished / "experiments/second/test_0.9999.csv")
-    shutil.copy(finished / "experiments/first/fold_0/oof.csv", finished / "experiments/second/oof_fold0_auc1.0.csv")
+    shutil.copy(
+        finished / "experiments/first/fold_0/oof.csv", finished / "experiments/second/oof_fold0_auc1.0.csv"
+    )
     ranking = run(Request("toy", toy, finished), Display(), dict(os.environ))
     assert "stray" not in set(ranking["name"])
     weights = json.loads((finished / "ensembles/blend_logit_mean/weights.json").read_text())["weights"]

@@ -59,7 +59,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("frame", "message"), WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_submission_is_refused_before_it_is_written(tmp_path: Path, frame: pd.DataFrame, message: str):
+def test_a_wrong_submission_is_refused_before_it_is_written(
+    tmp_path: Path, frame: pd.DataFrame, message: str
+):
     with pytest.raises(ArtifactRefusal, match=message):
         write_submission(tmp_path / "submission.csv", frame, TEST, MEMBERS, NAMES)
     assert not (tmp_path / "submission.csv").exists()

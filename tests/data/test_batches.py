@@ -76,7 +76,7 @@ def test_labels_belong_to_their_patches(source: TrainingRows, workers: dict[int,
 
 
 def test_every_patch_is_seen_equally_often_give_or_take_one_at_any_moment():
-    seen = Counter({position: 0 for position in range(PATCHES)})
+    seen = Counter(dict.fromkeys(range(PATCHES), 0))
     for step in range(40):
         seen.update(batch_positions(LABELS, Sampling(3, 5), step).tolist())
         assert max(seen.values()) - min(seen.values()) <= 1
@@ -104,13 +104,13 @@ def test_short_epochs_go_through_all_patches_in_turn():
 @pytest.mark.parametrize(("size", "positives"), [(6, 3), (5, 2)])
 def test_balanced_batches_are_half_positive_and_use_all_of_both_classes(size: int, positives: int):
     sampling = Sampling(3, size, balanced=True)
-    seen: Counter[int] = Counter({position: 0 for position in range(PATCHES)})
+    seen: Counter[int] = Counter(dict.fromkeys(range(PATCHES), 0))
     for step in range(30):
         positions = batch_positions(LABELS, sampling, step)
         assert LABELS[positions].sum() == positives
         seen.update(positions.tolist())
         for label in (0, 1):
-            counts = [seen[position] for position in np.flatnonzero(LABELS == label)]
+            counts = [seen[position] for position in np.flatnonzero(label == LABELS)]
             assert max(counts) - min(counts) <= 1
 
 

@@ -8,7 +8,13 @@ import pytest
 
 from histoblend.errors import ArtifactRefusal
 from histoblend.inference import tables
-from histoblend.inference.tables import out_of_fold_table, read_out_of_fold, read_test, write_out_of_fold, write_test
+from histoblend.inference.tables import (
+    out_of_fold_table,
+    read_out_of_fold,
+    read_test,
+    write_out_of_fold,
+    write_test,
+)
 
 FOLDS = pd.DataFrame(
     {"id": [f"00{n}" for n in range(8)], "label": [0, 1] * 4, "fold": [0, 0, 1, 1] * 2, "slide": "s"}
@@ -63,9 +69,7 @@ VIOLATIONS = {
 
 
 @pytest.mark.parametrize(("frame", "message"), VIOLATIONS.values(), ids=VIOLATIONS.keys())
-def test_writer_and_reader_refuse_what_breaks_the_contract(
-    tmp_path: Path, frame: pd.DataFrame, message: str
-):
+def test_writer_and_reader_refuse_what_breaks_the_contract(tmp_path: Path, frame: pd.DataFrame, message: str):
     with pytest.raises(ArtifactRefusal, match=message):
         write_out_of_fold(tmp_path / PATH, frame, FOLDS)
     assert not (tmp_path / PATH).exists()

@@ -155,9 +155,7 @@ def test_statistics_are_right_after_ten_steps(images: str, tmp_path: Path):
     layer = next(one for one in model.layers if isinstance(one, keras.layers.BatchNormalization))
     inside = keras.Model(model.inputs, layer.input)
     values = np.asarray(inside(np.load(images)[TRAIN]))
-    np.testing.assert_allclose(
-        layer.moving_variance, values.var(axis=(0, 1, 2)), rtol=0.1, atol=1e-4
-    )
+    np.testing.assert_allclose(layer.moving_variance, values.var(axis=(0, 1, 2)), rtol=0.1, atol=1e-4)
     np.testing.assert_allclose(layer.moving_mean, values.mean(axis=(0, 1, 2)), rtol=0.05, atol=1e-3)
 
 

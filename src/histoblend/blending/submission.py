@@ -41,10 +41,9 @@ def check_submission(
     """
     id_column, value_column = table.columns
     wanted, found = set(test["id"]), set(table[id_column])
-    if wanted != found or table[id_column].duplicated().any():
-        raise ArtifactRefusal(
-            f"The submission's ids are wrong: {some(sorted(wanted ^ found))}.", "each id once"
-        )
+    wrong = sorted((wanted ^ found) | set(table[id_column][table[id_column].duplicated()]))
+    if wrong:
+        raise ArtifactRefusal(f"The submission's ids are wrong: {some(wrong)}.", "each test id once")
     values = table.set_index(id_column)[value_column].loc[test["id"]].to_numpy(np.float64)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
         raise ArtifactRefusal(

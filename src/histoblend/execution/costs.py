@@ -35,7 +35,7 @@ class Rates:
 # 440 in training if training and forward relate as on a V100 (1,200 and 3,249).
 # github.com/NVIDIA/DeepLearningExamples, PyTorch/Classification/ConvNets/resnet50v1.5/README.md
 RATES = {
-    "cpu": Rates(macs=25e9, grouped_macs=25e9, bytes=math.inf, start_seconds=8.0),
+    "cpu": Rates(macs=60e9, grouped_macs=60e9, bytes=math.inf, start_seconds=8.0),
     "gpu": Rates(macs=6e12, grouped_macs=0.1e12, bytes=120e9, start_seconds=240.0),
 }
 STORED_BYTES = 2  # of a layer's output value on a card, in mixed precision

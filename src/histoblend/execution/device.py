@@ -99,7 +99,9 @@ def quiet_start() -> Iterator[None]:
     is shown if loading fails.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if gpu_names() else "3")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its hints on retracing: a network a task is normal
+    logging.getLogger("tensorflow").setLevel(
+        logging.ERROR
+    )  # its hints on retracing: a network a task is normal
     sys.stderr.flush()
     real = os.dup(2)
     with tempfile.TemporaryFile() as aside:

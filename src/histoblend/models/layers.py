@@ -91,7 +91,11 @@ def entrance(input_size: int, crop: int | None) -> list[keras.layers.Layer]:
     if side != SOURCE_SIZE:
         stack.append(keras.layers.CenterCrop(side, side, dtype="float32", name="centre_crop"))
     if input_size != side:
-        resize = keras.layers.Resizing(input_size, input_size, antialias=True, dtype="float32", name="resize")
+        # Antialiasing matters only when shrinking, and XLA has no code for it.
+        shrinks = input_size < side
+        resize = keras.layers.Resizing(
+            input_size, input_size, antialias=shrinks, dtype="float32", name="resize"
+        )
         stack.append(resize)
     return stack
 

@@ -97,20 +97,35 @@ def damaged_files(folder: TaskFolder) -> list[Path]:
     return [path for path in paths if not path.exists() or file_hash(path) != hashes[path.name]]
 
 
-def is_done(folder: TaskFolder, tell: Callable[[str], None]) -> bool:
-    """Whether the task is finished and its files are whole; a damaged one is set aside, aloud."""
+def is_done(folder: TaskFolder, fingerprint: str, tell: Callable[[str], None]) -> bool:
+    """Whether the task is finished and its files are whole; a damaged one is set aside, aloud.
+
+    Raises:
+        ArtifactRefusal: it was finished with another configuration, data set or split.
+    """
     if not folder.done.exists():
         return False
     try:
         damaged = damaged_files(folder)
-    except (ArtifactRefusal, KeyError):
+    except (ArtifactRefusal, KeyError, TypeError):
         damaged = [folder.done]
     if not damaged:
+        _check_fingerprint(folder, fingerprint)
         return True
     names = ", ".join(path.name for path in damaged)
     aside = set_aside(folder.folder)
     tell(f"Damaged: {names} in {folder.folder}. Moved to {aside}; this task is run again.")
     return False
+
+
+def _check_fingerprint(folder: TaskFolder, fingerprint: str) -> None:
+    found = read_json(folder.done).get("fingerprint")
+    if found != fingerprint:
+        raise ArtifactRefusal(
+            f"{folder.folder} was made with another configuration, data set or split ({found}).",
+            f"fingerprint {fingerprint}, as in config.yaml beside it",
+            f"put it aside with `histoblend archive {folder.folder.parent.name}`, or choose another --output.",
+        )
 
 
 def set_aside(folder: Path) -> Path:

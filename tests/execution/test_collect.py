@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from histoblend.errors import ArtifactRefusal
+from histoblend.evaluation.auc import auc
+from histoblend.execution.collect import collect_experiment, local_leaderboard
+from histoblend.workspace import Workspace
+
+
+@pytest.fixture
+def parts(finished: Path):
+    folds = pd.read_csv(finished / "folds.csv")
+    ids = pd.read_csv(finished / "submission.csv")["id"]
+    return Workspace(finished).experiment("first"), folds, ids
+
+
+def collected(parts):
+    folder, folds, ids = parts
+    return collect_experiment(folder, "experiment", folds, ids, None, {})
+
+
+def test_metrics_come_from_the_tables_of_whole_folds(parts):
+    metrics = collected(parts)
+    tables = [pd.read_csv(parts[0].task(fold).out_of_fold) for fold in (0, 1)]
+    expected = [auc(one["label"].to_numpy(), one["logit"].to_numpy()) for one in tables]
+    assert metrics.complete
+    assert list(metrics.auc_by_fold.values()) == expected
+    assert metrics.auc_fold_mean == pytest.approx(np.mean(expected))
+
+
+def test_a_missing_fold_makes_it_partial_and_is_averaged_over_by_nobody(parts):
+    shutil.rmtree(parts[0].task(1).folder)
+    parts[0].out_of_fold.unlink()
+    parts[0].test.unlink()
+    metrics = collected(parts)
+    assert not metrics.complete and metrics.folds == [0]
+    assert not parts[0].out_of_fold.exists() and not parts[0].test.exists()
+
+
+def test_a_fold_without_its_record_is_not_finished(parts):
+    parts[0].task(0).done.unlink()
+    assert collected(parts).folds == [1]
+    parts[0].task(1).done.unlink()
+    assert collected(parts) is None
+
+
+def test_nothing_is_read_from_file_names(parts):
+    before = collected(parts)
+    wrong = pd.read_csv(parts[0].task(0).out_of_fold)
+    wrong.to_csv(parts[0].folder / "fold_2_auc_0.9999.csv", index=False)
+    shutil.copytree(parts[0].task(0).folder, parts[0].folder / "fold_0_auc_0.9999")
+    assert collected(parts) == before
+
+
+def test_a_fold_of_another_split_is_refused(parts):
+    folder, folds, ids = parts
+    with pytest.raises(ArtifactRefusal):
+        collect_experiment(folder, "experiment", folds.assign(fold=1 - folds["fold"]), ids, None, {})
+
+
+def test_times_and_gains_are_those_of_the_folds(parts):
+    records = [json.loads(parts[0].task(fold).done.read_text()) for fold in (0, 1)]
+    metrics = collected(parts)
+    assert metrics.tta_gain == pytest.approx(np.mean([one["auc"] - one["auc_one_view"] for one in records]))
+    seconds = sum(one["train_seconds"] + one["prediction_seconds"] for one in records)
+    assert metrics.minutes == pytest.approx(seconds / 60)
+
+
+def test_the_local_leaderboard_is_joined_by_id():
+    test = pd.DataFrame({"id": list("abcd"), "logit": [4.0, 3.0, 2.0, 1.0]})
+    solution = pd.DataFrame({"id": list("dcba"), "label": [0, 0, 1, 1]})
+    assert local_leaderboard(test, solution) == 1.0
+    assert local_leaderboard(test, None) is None

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from histoblend.execution.collect import Metrics
+from histoblend.reporting.ranking import COLUMNS, printed_ranking, ranking_table
+
+
+def metrics(name: str, auc: float, **changes: Any) -> Metrics:
+    about = {"slides_policy": "map", "data_set": "toy", "synthetic": changes.pop("synthetic", False)}
+    settings = {"kind": "experiment", "complete": True, "folds": [0, 1]} | changes
+    return Metrics(
+        name=name,
+        auc_pooled=auc,
+        auc_fold_mean=auc,
+        auc_fold_std=0.01,
+        about=about | {"inner_split": False},
+        **settings,
+    )
+
+
+ROWS = [
+    metrics("low", 0.7, tta_gain=-0.001, minutes=1.5, images_per_second=99.6),
+    metrics("screened", 0.99, complete=False, folds=[0]),
+    metrics("texture", 0.8, kind="yardstick"),
+    metrics("blend", 0.9, kind="blend"),
+]
+
+
+def printed(rows: list[Metrics], width: int = 80) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(printed_ranking(ranking_table(rows)))
+    return stream.getvalue()
+
+
+def test_complete_ones_by_auc_and_partial_ones_apart_without_a_rank():
+    table = ranking_table(ROWS)
+    assert table["name"].tolist() == ["blend", "texture", "low", "screened"]
+    assert table["rank"].tolist()[:3] == [1, 2, 3] and table["rank"].isna().tolist() == [False] * 3 + [True]
+    assert table["status"].tolist() == ["complete"] * 3 + ["partial"]
+    assert list(table.columns) == COLUMNS
+    assert table[["public_score", "private_score"]].isna().all(axis=None)
+
+
+def test_nothing_to_rank_is_an_empty_table():
+    assert list(ranking_table([]).columns) == COLUMNS and len(ranking_table([])) == 0
+
+
+def test_printed_ranking_says_yardstick_partial_and_fold_policy():
+    text = printed(ROWS)
+    assert "folds by map" in text and "texture (yardstick)" in text and "partial" in text
+    assert "0.9000 ± 0.0100" in text and "-0.0010" in text
+    assert "SYNTHETIC" not in text and "LB*" not in text
+
+
+def test_nobody_mistakes_a_synthetic_ranking_for_a_real_one():
+    text = printed([metrics("a", 0.9, synthetic=True, local_leaderboard=0.8512)])
+    assert "SYNTHETIC" in text and "0.8512" in text
+
+
+def test_missing_figures_are_blank():
+    row = next(line for line in printed(ROWS).splitlines() if "blend" in line)
+    assert "nan" not in row and "None" not in row
+
+
+@pytest.mark.parametrize("column", ["auc_pooled", "minutes"])
+def test_figures_survive_the_csv(column: str, tmp_path):
+    table = ranking_table(ROWS)
+    table.to_csv(tmp_path / "r.csv", index=False)
+    pd.testing.assert_series_equal(pd.read_csv(tmp_path / "r.csv")[column], table[column])

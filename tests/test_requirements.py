@@ -1,0 +1,42 @@
+"""What run.sh asks on Kaggle, before anything is installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from histoblend import requirements
+
+SCRIPT = Path(requirements.__file__)
+PROJECT = SCRIPT.parents[2] / "pyproject.toml"
+
+
+def listed(script: Path, *flags: str) -> str:
+    command = [sys.executable, *flags, str(script), "--missing"]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout.strip()
+
+
+def test_nothing_is_missing_where_all_is_installed():
+    assert requirements.missing(requirements.requirements(PROJECT)) == []
+    assert listed(SCRIPT) == ""
+
+
+def test_a_bare_python_lacks_all_by_name_without_markers():
+    missing = listed(SCRIPT, "-S").split()
+    assert {"albumentations==2.0.8", "opencv-python-headless>=4.10"} <= set(missing)
+    assert not any(";" in one or one.startswith("python_") for one in missing)
+
+
+def test_only_what_is_absent_is_listed(tmp_path: Path):
+    """A module beside the script must not pass for an installed one (this package has a `models`, ...)."""
+    script = tmp_path / "src/histoblend/requirements.py"
+    script.parent.mkdir(parents=True)
+    script.write_text(SCRIPT.read_text())
+    (script.parent / "kaggle_of_nobody").mkdir()
+    (script.parent / "kaggle_of_nobody/__init__.py").touch()
+    needed = (
+        '"numpy>=2.0", "no-such-thing>=1; python_version > \'3\'", "scikit-learn>=1.6", "kaggle_of_nobody"'
+    )
+    (tmp_path / "pyproject.toml").write_text(f"[project]\ndependencies = [{needed}]\n")
+    assert listed(script) == "no-such-thing>=1 kaggle_of_nobody"
