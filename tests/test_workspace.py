@@ -84,7 +84,7 @@ def test_a_folder_that_cannot_be_written_is_told(
 
 
 def test_a_file_where_a_folder_should_be(old: Path):
-    with pytest.raises(MachineRefusal, match="table.csv"):
+    with pytest.raises(MachineRefusal, match=r"table\.csv"):
         write_text(old / "below.txt", "new")
 
 

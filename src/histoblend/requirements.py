@@ -37,4 +37,5 @@ def missing(needed: list[str]) -> list[str]:
 
 
 if __name__ == "__main__" and "--missing" in sys.argv:
+    sys.path.pop(0)  # this folder: its subpackages must not pass for distributions of the same name
     print(" ".join(missing(requirements(Path(__file__).parents[2] / "pyproject.toml"))))

@@ -180,5 +180,5 @@ def test_a_killed_worker_stops_with_a_remedy(source: TrainingRows):
 
 def test_an_unreadable_pack_is_told_by_the_worker(tmp_path: Path, workers: dict[int, FeedWorkers]):
     gone = TrainingRows(str(tmp_path / "gone.npy"), np.arange(4), np.array([0, 1, 0, 1], np.int8))
-    with pytest.raises(FileNotFoundError, match="gone.npy"):
+    with pytest.raises(FileNotFoundError, match=r"gone\.npy"):
         feed(gone, workers[1], batch_size=2).batch(0)

@@ -27,7 +27,7 @@ def metrics(name: str, auc: float, **changes: Any) -> Metrics:
 ROWS = [
     metrics("low", 0.7, tta_gain=-0.001, minutes=1.5, images_per_second=99.6),
     metrics("screened", 0.99, complete=False, folds=[0]),
-    metrics("texture", 0.8, kind="yardstick"),
+    metrics("hgb", 0.8, kind="yardstick"),
     metrics("blend", 0.9, kind="blend"),
 ]
 
@@ -40,7 +40,7 @@ def printed(rows: list[Metrics], width: int = 80) -> str:
 
 def test_complete_ones_by_auc_and_partial_ones_apart_without_a_rank():
     table = ranking_table(ROWS)
-    assert table["name"].tolist() == ["blend", "texture", "low", "screened"]
+    assert table["name"].tolist() == ["blend", "hgb", "low", "screened"]
     assert table["rank"].tolist()[:3] == [1, 2, 3] and table["rank"].isna().tolist() == [False] * 3 + [True]
     assert table["status"].tolist() == ["complete"] * 3 + ["partial"]
     assert list(table.columns) == COLUMNS
@@ -53,7 +53,7 @@ def test_nothing_to_rank_is_an_empty_table():
 
 def test_printed_ranking_says_yardstick_partial_and_fold_policy():
     text = printed(ROWS)
-    assert "folds by map" in text and "texture (yardstick)" in text and "partial" in text
+    assert "folds by map" in text and "hgb (yardstick)" in text and "partial" in text
     assert "0.9000 ± 0.0100" in text and "-0.0010" in text
     assert "SYNTHETIC" not in text and "LB*" not in text
 

@@ -116,29 +116,39 @@ def task_work(
     return Work(network, settings.batch_size, seen, (held_out + test) * views)
 
 
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds that a task of an experiment is thought to take."""
+
+    experiment: str
+    kind: str
+    """What kind of work it is: a measured task corrects the estimates of its own kind only."""
+    seconds: float
+
+
 class Clock:
     """Time left, from estimates that measurement corrects as tasks finish."""
 
-    def __init__(self, estimates: Sequence[tuple[str, float]]) -> None:
-        self._waiting = list(estimates)  # (experiment, seconds) of the tasks not yet finished, in order
-        self._measured: dict[str, list[float]] = {}
-        self._ratio = 1.0
+    def __init__(self, estimates: Sequence[Estimate]) -> None:
+        self._waiting = list(estimates)  # of the tasks not yet finished, in order
+        self._measured: dict[str, list[float]] = {}  # seconds, by experiment
+        self._ratio: dict[str, float] = {}  # of measured to estimated seconds, by kind
 
-    def finish(self, experiment: str, seconds: float) -> None:
-        """A task of `experiment`, the first one waiting, took `seconds`."""
-        _, estimate = self._waiting.pop(0)
-        self._measured.setdefault(experiment, []).append(seconds)
-        self._ratio = seconds / max(estimate, 1e-9)
+    def finish(self, seconds: float) -> None:
+        """The first task waiting took `seconds`."""
+        task = self._waiting.pop(0)
+        self._measured.setdefault(task.experiment, []).append(seconds)
+        self._ratio[task.kind] = seconds / max(task.seconds, 1e-9)
 
-    def expected(self, experiment: str, estimate: float) -> float:
-        """Seconds a task of `experiment` will take: as its other folds did, else the corrected estimate."""
-        done = self._measured.get(experiment)
-        return sum(done) / len(done) if done else estimate * self._ratio
+    def expected(self, task: Estimate) -> float:
+        """Seconds `task` will take: as its experiment's other folds did, else the corrected estimate."""
+        done = self._measured.get(task.experiment)
+        return sum(done) / len(done) if done else task.seconds * self._ratio.get(task.kind, 1.0)
 
     def next_task(self) -> float:
         """Seconds the next task will take; 0 when there is none."""
-        return self.expected(*self._waiting[0]) if self._waiting else 0.0
+        return self.expected(self._waiting[0]) if self._waiting else 0.0
 
     def left(self, share_done: float = 0.0) -> float:
         """Seconds until all tasks are finished, `share_done` of the next one being behind us."""
-        return sum(self.expected(*task) for task in self._waiting) - share_done * self.next_task()
+        return sum(self.expected(task) for task in self._waiting) - share_done * self.next_task()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from histoblend.config import Experiment
 from histoblend.data.views import chosen_views
-from histoblend.execution.costs import Clock
+from histoblend.execution.costs import Clock, Estimate
 from histoblend.execution.preflight import PlannedExperiment
 from histoblend.execution.records import Record
 from histoblend.models.registry import find_network
@@ -38,6 +38,11 @@ class Job:
         """The folder of the task."""
         return self.folder.task(self.fold)
 
+    def expected(self) -> Estimate:
+        """What it is thought to take."""
+        kind = find_network(self.experiment.network.name).kind
+        return Estimate(self.experiment.name, kind, self.estimate)
+
     def task(self) -> Task:
         """The task itself."""
         record = self.record
@@ -46,7 +51,7 @@ class Job:
 
 def run_jobs(jobs: list[Job], inputs: TaskInputs, budget_seconds: float | None, display: Display) -> bool:
     """Run `jobs` in order; False if the next one would not have fitted the budget."""
-    clock = Clock([(job.experiment.name, job.estimate) for job in jobs])
+    clock = Clock([job.expected() for job in jobs])
     begun = time.monotonic()
     for number, job in enumerate(jobs, 1):
         used = time.monotonic() - begun
@@ -58,7 +63,7 @@ def run_jobs(jobs: list[Job], inputs: TaskInputs, budget_seconds: float | None, 
         with display.training(label, clock) as observer:
             result = run_task(job.task(), inputs, trainer(job, observer))
         seconds = time.monotonic() - started
-        clock.finish(job.experiment.name, seconds)
+        clock.finish(seconds)
         gain = f", {result['auc_one_view']:.4f} with one view" if result["views"] > 1 else ""
         display.tell(
             f"{label}: AUC {result['auc']:.4f}{gain}, {result['images_per_second']:.0f} images/s, "

@@ -1,0 +1,113 @@
+"""Every shipped file is a test case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from histoblend.config import (
+    Experiment,
+    Plan,
+    Settings,
+    load_experiment,
+    load_plan,
+    plan_experiments,
+    read_yaml,
+)
+from histoblend.models.registry import check_network, find_network
+
+SHIPPED_CONFIGS = Path(__file__).parents[1] / "configs"
+PLANS = sorted((SHIPPED_CONFIGS / "plans").rglob("*.yaml"))
+EXPERIMENTS = sorted((SHIPPED_CONFIGS / "experiments").rglob("*.yaml"))
+SMALL = ("course_cnn", "small_vgg", "small_resnet")
+
+
+def name(path: Path) -> str:
+    return path.stem
+
+
+@pytest.mark.parametrize("path", PLANS, ids=name)
+def test_plans_load_and_their_experiments_resolve(path: Path):
+    plan = load_plan(path.stem, SHIPPED_CONFIGS)
+    assert len(plan_experiments(plan, SHIPPED_CONFIGS)) >= len(plan.experiments)
+
+
+def test_the_three_plans_are_shipped_and_every_experiment_is_reachable():
+    assert {"quick", "mini", "kaggle"} <= {path.stem for path in PLANS}
+    assert len({path.stem for path in EXPERIMENTS}) == len(EXPERIMENTS)
+
+
+def restated(settings: Settings, content: dict[str, Any]) -> list[str]:
+    """Keys of `content` whose value is the default anyway."""
+    found = []
+    for key, value in content.items():
+        field = type(settings).model_fields[key]
+        current = getattr(settings, key)
+        if isinstance(current, Settings) and isinstance(value, dict):
+            found += [f"{key}.{one}" for one in restated(current, value)]
+        elif not field.is_required() and current == field.get_default(call_default_factory=True):
+            found.append(key)
+    return found
+
+
+@pytest.mark.parametrize("path", [*PLANS, *EXPERIMENTS], ids=name)
+def test_a_file_states_only_what_differs_from_the_defaults(path: Path):
+    content = read_yaml(path)
+    settings: Plan | Experiment = (
+        load_plan(path.stem, SHIPPED_CONFIGS)
+        if path in PLANS
+        else load_experiment(path.stem, SHIPPED_CONFIGS)
+    )
+    again = restated(settings, content)
+    if isinstance(settings, Experiment):
+        network = settings.network
+        fields = check_network(network.name, {}).model_dump()
+        again += [f"network.{key}" for key, value in network.parameters.items() if fields[key] == value]
+    assert again == []
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
+def test_an_experiment_opens_with_its_question_its_command_and_its_cost(path: Path):
+    header = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    assert "?" in header[0]
+    assert any("histoblend run" in line for line in header)
+    assert "placeholder" not in " ".join(header)
+
+
+def trained() -> list[Any]:
+    cases = []
+    for path in EXPERIMENTS:
+        network = find_network(load_experiment(path.stem, SHIPPED_CONFIGS).network.name)
+        if network.kind == "keras":
+            slow = (
+                []
+                if load_experiment(path.stem, SHIPPED_CONFIGS).network.name in SMALL
+                else [pytest.mark.slow]
+            )
+            cases.append(pytest.param(path, id=path.stem, marks=slow))
+    return cases
+
+
+@pytest.mark.parametrize("path", trained())
+def test_every_network_builds_and_takes_a_step(path: Path, tmp_path: Path):
+    from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed, TrainingRows
+    from histoblend.training.fit import FitJob, build_model, compile_model
+
+    experiment = load_experiment(path.stem, SHIPPED_CONFIGS)
+    if "weights" in check_network(experiment.network.name, {}).model_dump():
+        parameters = {"name": experiment.network.name, **experiment.network.parameters, "weights": "none"}
+        experiment = load_experiment(path.stem, SHIPPED_CONFIGS, {"network": parameters})
+    rows = TrainingRows("", np.arange(8), np.array([0, 1] * 4, np.int8))
+    feed = TrainingFeed(rows, Sampling(0, 2), [], FeedWorkers(0))
+    model = build_model(experiment, "float32")
+    compile_model(model, FitJob(experiment, feed, "", "float32", tmp_path / "state"))
+    patches = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), dtype=np.uint8)
+    before = [np.array(one) for one in model.trainable_variables]
+    loss = model.train_on_batch(patches, np.array([[0.0], [1.0]], np.float32))
+    assert np.isfinite(loss).all()
+    assert any(
+        not np.array_equal(old, one) for old, one in zip(before, model.trainable_variables, strict=True)
+    )
