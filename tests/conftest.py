@@ -17,7 +17,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from histoblend.pipeline import Request, run
+from histoblend.pipeline import run
+from histoblend.preparation import Request
 from histoblend.reporting.progress import Display
 
 ROOT = Path(__file__).parents[1]

@@ -14,7 +14,8 @@ import pytest
 from histoblend.competition.source import Source
 from histoblend.errors import ArtifactRefusal, ConfigRefusal, DataRefusal, MachineRefusal
 from histoblend.evaluation.auc import percentile_ranks
-from histoblend.pipeline import Request, fitting_plan, run
+from histoblend.pipeline import run
+from histoblend.preparation import Request, fitting_plan
 from histoblend.reporting.progress import Display
 from histoblend.workspace import Workspace, locked
 
@@ -56,7 +57,7 @@ def test_a_run_leaves_every_artifact(finished: Path):
         for fold in range(2):
             files = ("model.weights.h5", "history.csv", "oof.csv", "test.csv", "done.json")
             expected |= {f"experiments/{experiment}/fold_{fold}/{name}" for name in files}
-    for blend in ("blend_logit_mean", "blend_rank_mean"):
+    for blend in ("toy_logit_mean", "toy_rank_mean"):
         files = ("weights.json", "oof.csv", "test.csv", "metrics.json", "submission.csv")
         expected |= {f"ensembles/{blend}/{name}" for name in files}
     expected |= {
@@ -82,7 +83,7 @@ def test_experiment_and_blend_predictions_are_means_of_logits(finished: Path):
     np.testing.assert_allclose(mean["logit"], (tests[0]["logit"] + tests[1]["logit"]) / 2, rtol=1e-12)
     other = pd.read_csv(finished / "experiments/second/test.csv", index_col="id")
     blend = pd.read_csv(
-        finished / "ensembles/blend_logit_mean/test.csv", index_col="id", float_precision="round_trip"
+        finished / "ensembles/toy_logit_mean/test.csv", index_col="id", float_precision="round_trip"
     )
     np.testing.assert_allclose(blend["logit"], (mean["logit"] + other["logit"]) / 2, rtol=1e-12)
 
@@ -91,7 +92,7 @@ def test_submission_holds_ranks_in_the_order_of_the_sample(finished: Path, toy: 
     sample = pd.read_csv(toy / "sample_submission.csv")
     submission = pd.read_csv(finished / "submission.csv", float_precision="round_trip")
     blend = pd.read_csv(
-        finished / "ensembles/blend_logit_mean/test.csv", index_col="id", float_precision="round_trip"
+        finished / "ensembles/toy_logit_mean/test.csv", index_col="id", float_precision="round_trip"
     )
     assert list(submission.columns) == list(sample.columns)
     assert list(submission["id"]) == list(sample["id"])
@@ -101,12 +102,12 @@ def test_submission_holds_ranks_in_the_order_of_the_sample(finished: Path, toy: 
 
 def test_ranking_lists_experiments_and_blends_best_first(finished: Path):
     ranking = pd.read_csv(finished / "ranking.csv")
-    assert set(ranking["name"]) == {"first", "second", "blend_logit_mean", "blend_rank_mean"}
+    assert set(ranking["name"]) == {"first", "second", "toy_logit_mean", "toy_rank_mean"}
     assert ranking["auc_pooled"].is_monotonic_decreasing
     assert set(ranking["slides_policy"]) == {"map"}
     assert ranking[["public_score", "private_score"]].isna().all(axis=None)
     assert ranking.set_index("name")["inner_split"].to_dict() == {
-        "first": False, "second": True, "blend_logit_mean": False, "blend_rank_mean": False,
+        "first": False, "second": True, "toy_logit_mean": False, "toy_rank_mean": False,
     }  # fmt: skip
 
 
@@ -198,7 +199,7 @@ def test_seeds_are_trained_apart_and_averaged_before_blending(toy: Path, tmp_pat
     output = tmp_path / "output"
     ranking, _ = again(toy, output, settings=("seeds=[0, 1]", "training.epochs=1", "tta=1"))
     assert {"first", "first.seed1", "second", "second.seed1"} <= set(ranking["name"])
-    assert json.loads((output / "ensembles/blend_logit_mean/weights.json").read_text())["weights"] == {
+    assert json.loads((output / "ensembles/toy_logit_mean/weights.json").read_text())["weights"] == {
         "first": 0.5, "second": 0.5,
     }  # fmt: skip
     first = pd.read_csv(output / "experiments/first/oof.csv")["logit"]

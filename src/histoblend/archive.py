@@ -8,7 +8,7 @@ from pathlib import Path
 
 from histoblend.config import config_names, configs_folder, nearest
 from histoblend.errors import ArtifactRefusal
-from histoblend.pipeline import default_output
+from histoblend.preparation import default_output
 from histoblend.workspace import Workspace, locked, storage_errors
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -32,13 +33,11 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
-
-
 @app.callback()
-def options(debug: Debug = False) -> None:
-    """Options of every command."""
-    os.environ["HISTOBLEND_DEBUG"] = "1" if debug else ""
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")] = False,
+) -> None:
+    """Options of every command; `main` has taken `--debug` out already."""
 
 
 @app.command(epilog="Example: histoblend run mini --data ../shared/hcd-mini --output output/mini --folds 0")
@@ -64,8 +63,8 @@ def run(
     ] = False,
 ) -> None:
     """Train, predict, blend, rank and write the submission; what is done already is kept."""
-    from histoblend.pipeline import Request
     from histoblend.pipeline import run as run_pipeline
+    from histoblend.preparation import Request
     from histoblend.reporting.progress import Display
 
     request = Request(plan, data, output, _names(experiments), _numbers(folds), tuple(set_ or ()), dry_run)
@@ -133,16 +132,19 @@ def main() -> None:
     from histoblend.errors import Refusal
 
     signal.signal(signal.SIGINT, _interrupt)
+    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
     try:
-        app()
+        app(arguments)
     except Refusal as refusal:
-        _fail(str(refusal), refusal.exit_code, refusal)
+        _fail(str(refusal), refusal.exit_code, refusal if debug else None)
     except Interrupted as interrupt:
-        _fail("Interrupted. What is finished is kept; the same command goes on.", 130, interrupt)
+        message = "Interrupted. What is finished is kept; the same command goes on."
+        _fail(message, 130, interrupt if debug else None)
 
 
-def _fail(message: str, code: int, error: BaseException) -> None:
-    if os.environ.get("HISTOBLEND_DEBUG"):
-        raise error
+def _fail(message: str, code: int, shown: BaseException | None) -> None:
+    if shown is not None:
+        traceback.print_exception(shown)
     print(message, file=sys.stderr)
     sys.exit(code)

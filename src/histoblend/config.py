@@ -375,14 +375,32 @@ def load_experiment(name: str, configs: Path, overrides: Mapping[str, Any] | Non
     return _validated(Experiment, content, str(path))
 
 
-def plan_experiments(plan: Plan, configs: Path) -> list[Experiment]:
-    """The plan's experiments, one for each seed; further seeds are named ``<experiment>.seed<k>``."""
+def experiment_names(plan: Plan) -> dict[str, tuple[str, int]]:
+    """Names of the plan's experiments, each with its file and seed; further seeds are named ``<file>.seed<k>``."""
+    return {
+        (f"{Path(name).stem}.seed{seed}" if number else Path(name).stem): (name, seed)
+        for name in plan.experiments
+        for number, seed in enumerate(plan.seeds)
+    }
+
+
+def plan_experiments(plan: Plan, configs: Path, only: Sequence[str] = ()) -> list[Experiment]:
+    """The plan's experiments, one for each seed; `only` keeps those of these names or files.
+
+    Raises:
+        ConfigRefusal: a name in `only` is not in the plan, or a file cannot be used.
+    """
+    names = experiment_names(plan)
+    valid = list(dict.fromkeys([*names, *(base_name(name) for name in names)]))
+    if unknown := [name for name in only if name not in valid]:
+        raise ConfigRefusal(
+            f"Plan {plan.name} has no experiment {some(unknown)}. {nearest(unknown[0], valid)}"
+        )
     experiments = []
-    for name in plan.experiments:
-        experiment = load_experiment(name, configs, plan.overrides)
-        for number, seed in enumerate(plan.seeds):
-            suffix = f".seed{seed}" if number else ""
-            update = {"seed": experiment.seed + seed, "name": experiment.name + suffix}
+    for name, (file, seed) in names.items():
+        if not only or name in only or base_name(name) in only:
+            experiment = load_experiment(file, configs, plan.overrides)
+            update = {"seed": experiment.seed + seed, "name": name}
             experiments.append(experiment.model_copy(update=update))
     return experiments
 

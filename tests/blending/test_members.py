@@ -11,7 +11,8 @@ import pytest
 
 from histoblend.blending.members import Member, joined_logits
 from histoblend.errors import ArtifactRefusal
-from histoblend.pipeline import Request, run
+from histoblend.pipeline import run
+from histoblend.preparation import Request
 from histoblend.reporting.progress import Display
 
 FOLDS = pd.DataFrame({"id": list("abcd"), "label": [0, 1, 0, 1], "fold": [0, 0, 1, 1]})
@@ -57,6 +58,6 @@ def test_what_else_lies_in_the_output_is_not_blended(finished: Path, toy: Path):
     )
     ranking = run(Request("toy", toy, finished), Display(), dict(os.environ))
     assert "stray" not in set(ranking["name"])
-    weights = json.loads((finished / "ensembles/blend_logit_mean/weights.json").read_text())["weights"]
+    weights = json.loads((finished / "ensembles/toy_logit_mean/weights.json").read_text())["weights"]
     assert weights == {"first": 0.5, "second": 0.5}
     assert (finished / "submission.csv").read_bytes() == before

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from histoblend.blending.members import MemberLogits
 from histoblend.blending.submission import check_submission, submission_table, write_submission
 from histoblend.errors import ArtifactRefusal
 
 TEST = pd.DataFrame({"id": ["001", "002", "003", "004"], "logit": [0.5, -2.0, -2.0, 900.0]})
 SAMPLE = pd.DataFrame({"id": ["003", "001", "004", "002"], "label": 0})
-MEMBERS, NAMES = TEST[["logit"]].to_numpy(), ("a",)
+MEMBERS = MemberLogits(("a",), np.empty((0, 1)), TEST[["logit"]].to_numpy())
 
 
 def table(scale: str = "rank", sample: pd.DataFrame | None = SAMPLE) -> pd.DataFrame:
@@ -38,7 +39,7 @@ def test_without_a_sample_the_order_is_that_of_the_test_table():
 
 
 def test_what_is_written_is_what_was_checked(tmp_path: Path):
-    write_submission(tmp_path / "submission.csv", table(), TEST, MEMBERS, NAMES)
+    write_submission(tmp_path / "submission.csv", table(), SAMPLE, TEST, MEMBERS)
     lines = (tmp_path / "submission.csv").read_text().splitlines()
     assert lines == ["id,label", "003,0.375", "001,0.75", "004,1.0", "002,0.375"]
 
@@ -54,6 +55,7 @@ WRONG = {
     "no number": (values(np.nan, 0.1, 0.2, 0.3), "no numbers from 0 to 1"),
     "out of range": (values(1.5, 0.1, 0.2, 0.3), "no numbers from 0 to 1"),
     "constant": (values(0.5, 0.5, 0.5, 0.5), "constant"),
+    "out of order": (table()[::-1], "out of order"),
     "inverted": (table().assign(label=1 - table()["label"]), "against its member a"),
 }
 
@@ -63,16 +65,16 @@ def test_a_wrong_submission_is_refused_before_it_is_written(
     tmp_path: Path, frame: pd.DataFrame, message: str
 ):
     with pytest.raises(ArtifactRefusal, match=message):
-        write_submission(tmp_path / "submission.csv", frame, TEST, MEMBERS, NAMES)
+        write_submission(tmp_path / "submission.csv", frame, SAMPLE, TEST, MEMBERS)
     assert not (tmp_path / "submission.csv").exists()
 
 
 def test_a_repeated_id_is_named():
     with pytest.raises(ArtifactRefusal, match="003"):
-        check_submission(pd.concat([table(), table()[:1]]), TEST, MEMBERS, NAMES)
+        check_submission(pd.concat([table(), table()[:1]]), SAMPLE, TEST, MEMBERS)
 
 
 def test_a_member_it_ranks_against_is_named():
     members = np.column_stack([MEMBERS[:, 0], -MEMBERS[:, 0]])
     with pytest.raises(ArtifactRefusal, match="member bad"):
-        check_submission(table(), TEST, members, ("good", "bad"))
+        check_submission(table(), SAMPLE, TEST, MemberLogits(("good", "bad"), np.empty((0, 2)), members))

@@ -10,7 +10,7 @@ import pytest
 
 from histoblend.errors import ArtifactRefusal
 from histoblend.evaluation.auc import auc
-from histoblend.execution.collect import collect_experiment, local_leaderboard
+from histoblend.execution.collect import Scoring, collect_experiment, local_leaderboard
 from histoblend.workspace import Workspace
 
 
@@ -23,7 +23,7 @@ def parts(finished: Path):
 
 def collected(parts):
     folder, folds, ids = parts
-    return collect_experiment(folder, "experiment", folds, ids, None, {})
+    return collect_experiment(folder, "experiment", Scoring(folds, ids, None, None, {}), {})
 
 
 def test_metrics_come_from_the_tables_of_whole_folds(parts):
@@ -61,8 +61,9 @@ def test_nothing_is_read_from_file_names(parts):
 
 def test_a_fold_of_another_split_is_refused(parts):
     folder, folds, ids = parts
+    swapped = folds.assign(fold=1 - folds["fold"])
     with pytest.raises(ArtifactRefusal):
-        collect_experiment(folder, "experiment", folds.assign(fold=1 - folds["fold"]), ids, None, {})
+        collect_experiment(folder, "experiment", Scoring(swapped, ids, None, None, {}), {})
 
 
 def test_times_and_gains_are_those_of_the_folds(parts):

@@ -13,7 +13,8 @@ import pytest
 from histoblend.data.views import apply_view, chosen_views
 from histoblend.errors import ArtifactRefusal
 from histoblend.evaluation.auc import auc
-from histoblend.pipeline import Request, run
+from histoblend.pipeline import run
+from histoblend.preparation import Request
 from histoblend.reporting.progress import Display
 from histoblend.training.task import damaged_files, set_aside
 from histoblend.workspace import TaskFolder

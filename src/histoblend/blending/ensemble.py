@@ -4,60 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from histoblend.blending.members import Member, MemberLogits, joined_logits
 from histoblend.blending.rules import RULES, Rule
 from histoblend.blending.submission import submission_table, write_submission
-from histoblend.execution.collect import Metrics, local_leaderboard, scored
+from histoblend.execution.collect import Metrics, Scoring, local_leaderboard, scored
 from histoblend.inference.tables import out_of_fold_table, test_table, write_out_of_fold, write_test
-from histoblend.workspace import EnsembleFolder, Workspace, write_json
+from histoblend.workspace import Workspace, write_json
 
 
 @dataclass(frozen=True)
 class BlendInputs:
-    """What every blend of a run shares."""
+    """What every blend of a run shares; `scale` is that of the submission."""
 
     workspace: Workspace
-    folds: pd.DataFrame
-    test_ids: pd.Series
-    sample: pd.DataFrame | None
-    solution: pd.DataFrame | None
+    plan: str
     scale: str
-    about: dict[str, Any]
+    scoring: Scoring
 
 
-def ensemble_name(rule: str) -> str:
-    """Name of the blend by this rule, in folders and in the ranking."""
-    return f"blend_{rule}"
+def ensemble_name(plan: str, rule: str) -> str:
+    """Name of a plan's blend by this rule, in folders and in the ranking."""
+    return f"{plan}_{rule}"
 
 
 def write_ensembles(members: Sequence[Member], inputs: BlendInputs) -> list[Metrics]:
     """Blend `members` by every rule and write each blend's tables, weights, metrics and submission."""
-    joined = joined_logits(members, inputs.folds, inputs.test_ids)
+    joined = joined_logits(members, inputs.scoring.folds, inputs.scoring.test_ids)
     return [_write_ensemble(name, rule, joined, inputs) for name, rule in RULES.items()]
 
 
 def _write_ensemble(name: str, rule: Rule, joined: MemberLogits, inputs: BlendInputs) -> Metrics:
-    folder: EnsembleFolder = inputs.workspace.ensemble(ensemble_name(name))
-    out_of_fold = out_of_fold_table(inputs.folds, rule(joined.out_of_fold, inputs.folds["fold"].to_numpy()))
-    one_group = np.zeros(len(inputs.test_ids), np.int64)
-    test = test_table(inputs.test_ids, rule(joined.test, one_group))
-    write_out_of_fold(folder.out_of_fold, out_of_fold, inputs.folds)
-    write_test(folder.test, test, inputs.test_ids)
+    title, scoring = ensemble_name(inputs.plan, name), inputs.scoring
+    folder = inputs.workspace.ensemble(title)
+    folds, ids = scoring.folds, scoring.test_ids
+    out_of_fold = out_of_fold_table(folds, rule(joined.out_of_fold, folds["fold"].to_numpy()))
+    test = test_table(ids, rule(joined.test, np.zeros(len(ids), np.int64)))
+    write_out_of_fold(folder.out_of_fold, out_of_fold, folds)
+    write_test(folder.test, test, ids)
     weights = {member: 1 / len(joined.names) for member in joined.names}
     write_json(folder.weights, {"rule": name, "weights": weights})
-    submission = submission_table(test, inputs.sample, inputs.scale)
-    write_submission(folder.submission, submission, test, joined.test, joined.names)
+    submission = submission_table(test, scoring.sample, inputs.scale)
+    write_submission(folder.submission, submission, scoring.sample, test, joined)
     metrics = Metrics(
-        name=ensemble_name(name),
+        name=title,
         kind="blend",
         complete=True,
-        local_leaderboard=local_leaderboard(test, inputs.solution),
-        about=inputs.about,
+        local_leaderboard=local_leaderboard(test, scoring.solution),
+        about=scoring.about,
         **scored(out_of_fold),
     )
     write_json(folder.metrics, asdict(metrics))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
+from histoblend.blending.members import MemberLogits
 from histoblend.errors import ArtifactRefusal, some
 from histoblend.evaluation.auc import percentile_ranks
 from histoblend.inference.predict import sigmoid
@@ -32,9 +33,9 @@ def submission_table(test: pd.DataFrame, sample: pd.DataFrame | None, scale: str
 
 
 def check_submission(
-    table: pd.DataFrame, test: pd.DataFrame, member_logits: np.ndarray, names: tuple[str, ...]
+    table: pd.DataFrame, sample: pd.DataFrame | None, test: pd.DataFrame, members: MemberLogits
 ) -> None:
-    """Check ids, range, spread and direction of a submission against its test table and its members.
+    """Check ids, order, range, spread and direction of a submission against sample, test table and members.
 
     Raises:
         ArtifactRefusal: it would score wrongly.
@@ -44,6 +45,8 @@ def check_submission(
     wrong = sorted((wanted ^ found) | set(table[id_column][table[id_column].duplicated()]))
     if wrong:
         raise ArtifactRefusal(f"The submission's ids are wrong: {some(wrong)}.", "each test id once")
+    if sample is not None and list(table[id_column]) != list(sample[sample.columns[0]]):
+        raise ArtifactRefusal("The submission's ids are out of order.", "the order of sample_submission.csv")
     values = table.set_index(id_column)[value_column].loc[test["id"]].to_numpy(np.float64)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
         raise ArtifactRefusal(
@@ -51,7 +54,7 @@ def check_submission(
         )
     if values.min() == values.max():
         raise ArtifactRefusal(f"The submission is constant ({values[0]}).", "values that rank the patches")
-    for name, logits in zip(names, member_logits.T, strict=True):
+    for name, logits in zip(members.names, members.test.T, strict=True):
         if np.ptp(logits) > 0 and spearmanr(values, logits).statistic <= 0:
             raise ArtifactRefusal(
                 f"The submission ranks against its member {name}.",
@@ -61,10 +64,14 @@ def check_submission(
 
 
 def write_submission(
-    path: Path, table: pd.DataFrame, test: pd.DataFrame, member_logits: np.ndarray, names: tuple[str, ...]
+    path: Path,
+    table: pd.DataFrame,
+    sample: pd.DataFrame | None,
+    test: pd.DataFrame,
+    members: MemberLogits,
 ) -> None:
     """Check, write, read back and check again."""
-    check_submission(table, test, member_logits, names)
+    check_submission(table, sample, test, members)
     write_csv(path, table)
     again = pd.read_csv(path, dtype={table.columns[0]: str}, float_precision="round_trip")
-    check_submission(again, test, member_logits, names)
+    check_submission(again, sample, test, members)

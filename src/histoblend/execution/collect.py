@@ -17,6 +17,7 @@ from histoblend.inference.tables import (
     write_out_of_fold,
     write_test,
 )
+from histoblend.training.task import check_whole
 from histoblend.workspace import ExperimentFolder, read_json, write_json
 
 
@@ -67,42 +68,64 @@ def local_leaderboard(test: pd.DataFrame, solution: pd.DataFrame | None) -> floa
     return auc(joined["label"].to_numpy(), joined["logit"].to_numpy())
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """What predictions are made for and scored by, shared by all experiments and blends of a run."""
+
+    folds: pd.DataFrame
+    test_ids: pd.Series
+    sample: pd.DataFrame | None
+    solution: pd.DataFrame | None
+    about: dict[str, Any]
+    """Data set, fold policy, fingerprints: what stands beside each score in the ranking."""
+
+
 def collect_experiment(
-    folder: ExperimentFolder,
-    kind: str,
-    folds: pd.DataFrame,
-    test_ids: pd.Series,
-    solution: pd.DataFrame | None,
-    about: dict[str, Any],
+    folder: ExperimentFolder, kind: str, scoring: Scoring, about: dict[str, Any]
 ) -> Metrics | None:
     """Join the finished folds of an experiment and write its tables and metrics; None if no fold is done.
 
     Tables are written for a complete experiment only: a partial one has no prediction for some ids.
+
+    Raises:
+        ArtifactRefusal: a file of a finished fold is damaged.
     """
-    numbers = [k for k in sorted(folds["fold"].unique()) if folder.task(int(k)).done.exists()]
+    folds = scoring.folds
+    numbers = [int(k) for k in sorted(folds["fold"].unique()) if folder.task(int(k)).done.exists()]
     if not numbers:
         return None
-    held = {int(k): folds[folds["fold"] == k] for k in numbers}
-    parts = [read_out_of_fold(folder.task(k).out_of_fold, rows) for k, rows in held.items()]
-    tests = [read_test(folder.task(k).test, test_ids) for k in held]
-    table = pd.concat(parts, ignore_index=True).set_index("id")
-    table = table.loc[[i for i in folds["id"] if i in table.index]].reset_index()
-    test = test_table(test_ids, np.mean([part["logit"].to_numpy() for part in tests], axis=0))
+    table, test = _joined(folder, numbers, scoring)
     complete = len(numbers) == folds["fold"].nunique()
     if complete:
-        write_out_of_fold(folder.out_of_fold, out_of_fold_table(table, table["logit"].to_numpy()), folds)
-        write_test(folder.test, test, test_ids)
+        write_out_of_fold(folder.out_of_fold, table, folds)
+        write_test(folder.test, test, scoring.test_ids)
     metrics = Metrics(
         name=folder.folder.name,
         kind=kind,
         complete=complete,
-        local_leaderboard=local_leaderboard(test, solution),
-        about=about,
+        local_leaderboard=local_leaderboard(test, scoring.solution),
+        about=scoring.about | about,
         **scored(table),
-        **_costs([read_json(folder.task(k).done) for k in held]),
+        **_costs([read_json(folder.task(k).done) for k in numbers]),
     )
     write_json(folder.metrics, asdict(metrics))
     return metrics
+
+
+def _joined(
+    folder: ExperimentFolder, numbers: list[int], scoring: Scoring
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The out-of-fold table of the finished folds, and the mean of their test logits."""
+    for number in numbers:
+        check_whole(folder.task(number))
+    folds = scoring.folds[scoring.folds["fold"].isin(numbers)]
+    parts = [
+        read_out_of_fold(folder.task(k).out_of_fold, scoring.folds[scoring.folds["fold"] == k])
+        for k in numbers
+    ]
+    logits = pd.concat(parts).set_index("id")["logit"].loc[folds["id"]].to_numpy()
+    tests = [read_test(folder.task(k).test, scoring.test_ids)["logit"].to_numpy() for k in numbers]
+    return out_of_fold_table(folds, logits), test_table(scoring.test_ids, np.mean(tests, axis=0))
 
 
 def _costs(records: list[dict[str, Any]]) -> dict[str, Any]:

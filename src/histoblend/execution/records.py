@@ -9,7 +9,9 @@ from typing import Any
 import yaml
 
 from histoblend.config import Experiment, read_yaml
+from histoblend.data.augmentations import resolve_augmentation
 from histoblend.errors import ArtifactRefusal
+from histoblend.models.registry import check_network
 from histoblend.workspace import ExperimentFolder, fingerprint, write_text
 
 NOT_IDENTITY = {"name", "role"}  # renaming or blending an experiment changes none of its numbers
@@ -33,21 +35,40 @@ class Record:
 
 
 def make_record(experiment: Experiment, views: int, precision: str, data: Mapping[str, Any]) -> Record:
-    """The record of `experiment` as it would start now.
+    """The record of `experiment` as it would start now, defaults and presets spelled out.
 
     Args:
         data: fingerprints and names of data set and folds.
     """
-    settings = experiment.model_dump(mode="json")
+    settings = experiment.model_dump(mode="json") | {
+        "network": {"name": experiment.network.name, **_network_parameters(experiment)},
+        "augmentation": resolve_augmentation(experiment.augmentation),
+    }
     content: dict[str, Any] = {"experiment": settings, "views": views, "precision": precision, **data}
     identity = {key: value for key, value in settings.items() if key not in NOT_IDENTITY}
     prints = {"config": fingerprint([identity, views]), "data": data["data"], "folds": data["folds"]}
     return Record(content | {"fingerprint": fingerprint([prints, precision])})
 
 
+def _network_parameters(experiment: Experiment) -> dict[str, Any]:
+    settings = check_network(experiment.network.name, experiment.network.parameters)
+    return settings.model_dump(mode="json")
+
+
 def read_record(folder: ExperimentFolder) -> Record:
-    """The record an experiment started with."""
-    return Record(read_yaml(folder.config))
+    """The record an experiment started with.
+
+    Raises:
+        ArtifactRefusal: it is damaged.
+    """
+    record = Record(read_yaml(folder.config))
+    if missing := [key for key in ("experiment", "precision", "fingerprint") if key not in record.content]:
+        raise ArtifactRefusal(
+            f"{folder.config} is damaged: it lacks {', '.join(missing)}.",
+            "the record of an experiment's start",
+            f"put the experiment aside with `histoblend archive {folder.folder.name}`, or restore the file.",
+        )
+    return record
 
 
 def started_record(folder: ExperimentFolder, fresh: Record) -> Record:
@@ -62,11 +83,7 @@ def started_record(folder: ExperimentFolder, fresh: Record) -> Record:
         write_text(folder.config, yaml.safe_dump(fresh.content, sort_keys=False, allow_unicode=True))
         return fresh
     old = read_record(folder)
-    ignored = {"fingerprint", *(f"experiment.{key}" for key in NOT_IDENTITY)}
-    if fresh.content["experiment"]["precision"] == "auto":
-        ignored.add("precision")
-    differences = [line for key, line in differing_keys(old.content, fresh.content) if key not in ignored]
-    if differences:
+    if differences := record_differences(old, fresh):
         name = folder.folder.name
         raise ArtifactRefusal(
             f"Experiment {name} has changed since its artifacts in {folder.folder} were made:\n  "
@@ -76,6 +93,14 @@ def started_record(folder: ExperimentFolder, fresh: Record) -> Record:
             f"or put the old artifacts aside with `histoblend archive {name}`.",
         )
     return old
+
+
+def record_differences(old: Record, fresh: Record) -> list[str]:
+    """Lines ``key: old -> new`` for what differs in more than name, role and automatic precision."""
+    ignored = {"fingerprint", *(f"experiment.{key}" for key in NOT_IDENTITY)}
+    if fresh.content["experiment"]["precision"] == "auto":
+        ignored.add("precision")
+    return [line for key, line in differing_keys(old.content, fresh.content) if key not in ignored]
 
 
 def flattened(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -97,6 +97,20 @@ def damaged_files(folder: TaskFolder) -> list[Path]:
     return [path for path in paths if not path.exists() or file_hash(path) != hashes[path.name]]
 
 
+def check_whole(folder: TaskFolder) -> None:
+    """Check the files of a finished task.
+
+    Raises:
+        ArtifactRefusal: one is damaged.
+    """
+    if damaged := damaged_files(folder):
+        raise ArtifactRefusal(
+            f"Damaged: {', '.join(path.name for path in damaged)} in {folder.folder}.",
+            "the files as they were written",
+            "run this experiment again: the damaged fold is put aside and made anew.",
+        )
+
+
 def is_done(folder: TaskFolder, fingerprint: str, tell: Callable[[str], None]) -> bool:
     """Whether the task is finished and its files are whole; a damaged one is set aside, aloud.
 

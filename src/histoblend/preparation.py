@@ -1,0 +1,156 @@
+"""A run before its first task: data, plan, device, and whether everything it needs is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from histoblend.competition.layouts import Competition
+from histoblend.competition.source import Source, draw_source, find_source
+from histoblend.config import Experiment, Plan, configs_folder, load_plan, plan_experiments
+from histoblend.errors import ConfigRefusal, some
+from histoblend.execution.device import Device, gpu_names, prepare_device
+from histoblend.execution.preflight import PlannedExperiment, check_machine, plan_work, resolve_slides
+from histoblend.reporting.progress import Display
+from histoblend.workspace import Workspace, on_kaggle, scratch_folder
+
+SMALL = 20_000  # labelled patches up to which five folds of small networks are a laptop's work
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user typed."""
+
+    plan: str | None = None
+    data: Path | None = None
+    output: Path | None = None
+    experiments: tuple[str, ...] = ()
+    folds: tuple[int, ...] = ()
+    settings: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run works on, what it will do, and on what.
+
+    Attributes:
+        planned: the experiments that were asked for, with their costs.
+        others: the plan's other experiments, as the files have them: blended if they were trained so before.
+    """
+
+    workspace: Workspace
+    scratch: Path
+    source: Source
+    plan: Plan
+    folds: tuple[int, ...]
+    device: Device
+    planned: list[PlannedExperiment]
+    others: list[Experiment]
+
+    @property
+    def competition(self) -> Competition:
+        """The competition worked on."""
+        return self.source.competition
+
+
+def prepare(request: Request, display: Display, environment: Mapping[str, str]) -> Prepared:
+    """Find the data, choose the plan, look at device, weights, disk and memory.
+
+    Raises:
+        Refusal: something is missing or wrong.
+    """
+    configs = configs_folder(environment)
+    project = configs.parent
+    source = find_source(request.data, environment, project / "input")
+    plan = choose_plan(request, source, configs, display)
+    experiments = plan_experiments(plan, configs, request.experiments)
+    folds = chosen_folds(plan, request)
+    source = source or draw_missing(project / "input" / "synthetic", plan, display)
+    introduce(source, display)
+    workspace = Workspace((request.output or default_output(project, environment)).absolute())
+    device = prepare_device(plan.execution)
+    patches = (len(source.competition.train), len(source.competition.test))
+    planned = plan_work(experiments, plan.tta, patches, plan.folds.count)
+    sentences = check_machine(planned, plan.folds.count, patches, workspace.root, device)
+    display.tell(f"Device: {device.name}, {device.threads} threads, {device.precision} by default.")
+    display.tell(f"Preflight: {resolve_slides(source.competition, plan.folds)}; {'; '.join(sentences)}.")
+    return Prepared(
+        workspace=workspace,
+        scratch=scratch_folder(workspace, environment),
+        source=source,
+        plan=plan,
+        folds=folds,
+        device=device,
+        planned=planned,
+        others=other_experiments(request.plan or plan.name, experiments, configs),
+    )
+
+
+def choose_plan(request: Request, source: Source | None, configs: Path, display: Display) -> Plan:
+    """The plan that was named, or the one that fits data and device, saying why."""
+    if request.plan is not None:
+        return load_plan(request.plan, configs, request.settings)
+    name, why = fitting_plan(source, bool(gpu_names()))
+    display.tell(f"Plan: {name}, because {why}. Others: histoblend run PLAN.")
+    return load_plan(name, configs, request.settings)
+
+
+def fitting_plan(source: Source | None, gpu: bool) -> tuple[str, str]:
+    """Name of the plan for this data and device, and the reason."""
+    if source is None or source.competition.synthetic:
+        return "quick", "the patches are synthetic"
+    count = len(source.competition.train)
+    if gpu and count > SMALL:
+        return "kaggle", f"a GPU is visible and {count:,} real patches are there"
+    if count <= SMALL:
+        return "mini", f"there are {count:,} real patches"
+    return "quick", f"there are {count:,} real patches and no GPU is visible"
+
+
+def other_experiments(plan: str, chosen: list[Experiment], configs: Path) -> list[Experiment]:
+    """The experiments of `plan` (name or path) that were not asked for, without this run's ``--set``."""
+    names = {experiment.name for experiment in chosen}
+    as_filed = plan_experiments(load_plan(plan, configs), configs)
+    return [one for one in as_filed if one.name not in names]
+
+
+def draw_missing(folder: Path, plan: Plan, display: Display) -> Source:
+    """Draw the synthetic competition, since there is no data."""
+    display.warn(f"No data found (--data, HISTOBLEND_DATA, Kaggle mounts, {folder.parent}).")
+    with display.counting(f"Drawing a SYNTHETIC competition into {folder}") as count:
+        return draw_source(folder, plan.synthetic, count)
+
+
+def introduce(source: Source, display: Display) -> None:
+    """First lines: what data this is and why it was taken."""
+    competition = source.competition
+    if competition.synthetic:
+        display.warn(
+            "SYNTHETIC data: drawn patches, for trying the pipeline. Scores say nothing about real tissue."
+        )
+    share = competition.positives / len(competition.train)
+    display.tell(
+        f"Data: {competition.root} ({source.reason.rstrip('.')}): {len(competition.train):,} training patches, "
+        f"{share:.1%} positive, {len(competition.test):,} test patches."
+    )
+    for note in competition.notes:
+        display.tell(f"Note: {note}")
+
+
+def default_output(project: Path, environment: Mapping[str, str]) -> Path:
+    """`/kaggle/working/output` on Kaggle, else the project's `output/`."""
+    return Path("/kaggle/working/output") if on_kaggle(environment) else project / "output"
+
+
+def chosen_folds(plan: Plan, request: Request) -> tuple[int, ...]:
+    """All folds, or those that were asked for.
+
+    Raises:
+        ConfigRefusal: one that was asked for does not exist.
+    """
+    everything = tuple(range(plan.folds.count))
+    if unknown := [fold for fold in request.folds if fold not in everything]:
+        raise ConfigRefusal(f"There is no fold {some(unknown)}.", f"folds from 0 to {plan.folds.count - 1}")
+    return tuple(sorted(set(request.folds))) or everything

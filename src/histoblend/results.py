@@ -1,0 +1,130 @@
+"""A run after its last task: experiments collected, blended, ranked; the submission on top."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from histoblend.blending.ensemble import BlendInputs, ensemble_name, write_ensembles
+from histoblend.blending.members import Member
+from histoblend.config import Experiment
+from histoblend.data.pack import Pack
+from histoblend.data.split import Split
+from histoblend.errors import some
+from histoblend.execution.collect import Metrics, Scoring, collect_experiment
+from histoblend.execution.records import Record, read_record, record_differences
+from histoblend.inference.tables import read_out_of_fold, read_test
+from histoblend.preparation import Prepared
+from histoblend.reporting.progress import Display
+from histoblend.reporting.ranking import printed_ranking, ranking_table
+from histoblend.workspace import Workspace, read_json, write_csv
+
+
+def scoring_of(prepared: Prepared, packed: Pack, split: Split) -> Scoring:
+    """What this run's predictions are made for and scored by."""
+    competition = prepared.competition
+    solution = competition.solution
+    about = {
+        "slides_policy": split.policy,
+        "data_set": competition.name,
+        "synthetic": competition.synthetic,
+        "data_fingerprint": packed.fingerprint,
+        "folds_fingerprint": split.fingerprint,
+    }
+    return Scoring(
+        folds=split.folds,
+        test_ids=packed.test["id"],
+        sample=competition.sample,
+        solution=None if solution is None else pd.read_csv(solution, dtype={"id": str}),
+        about=about,
+    )
+
+
+def collect_all(
+    prepared: Prepared, others: Sequence[tuple[Experiment, Record]], scoring: Scoring, display: Display
+) -> list[Metrics]:
+    """Tables and metrics of the plan's experiments that have a finished fold.
+
+    `others`, which this run was not asked for, count only if they were trained as their fresh records say.
+    """
+    kept = [planned.experiment for planned in prepared.planned]
+    for experiment, fresh in others:
+        folder = prepared.workspace.experiment(experiment.name)
+        if not folder.config.exists():
+            continue
+        if record_differences(read_record(folder), fresh):
+            display.tell(f"{experiment.name} was trained with other settings than the plan's: left out.")
+            continue
+        kept.append(experiment)
+    collected = [_collected(experiment, prepared.workspace, scoring) for experiment in kept]
+    return [metrics for metrics in collected if metrics is not None]
+
+
+def _collected(experiment: Experiment, workspace: Workspace, scoring: Scoring) -> Metrics | None:
+    folder = workspace.experiment(experiment.name)
+    kind = "yardstick" if experiment.role == "yardstick" else "experiment"
+    about: dict[str, Any] = {
+        "inner_split": experiment.needs_inner_split,
+        "config_fingerprint": read_record(folder).fingerprint,
+    }
+    return collect_experiment(folder, kind, scoring, about)
+
+
+def blend_all(
+    metrics: Sequence[Metrics], prepared: Prepared, scoring: Scoring, display: Display
+) -> list[Metrics]:
+    """Blend the complete experiments; none if there is none."""
+    names = [one.name for one in metrics if one.complete and one.kind == "experiment"]
+    left_out = [one.name for one in metrics if not one.complete]
+    if left_out:
+        display.tell(f"Partial, so not blended: {some(left_out)}.")
+    if not names:
+        return []
+    members = [_member(name, prepared.workspace, scoring) for name in names]
+    inputs = BlendInputs(prepared.workspace, prepared.plan.name, prepared.plan.submission.scale, scoring)
+    return write_ensembles(members, inputs)
+
+
+def _member(name: str, workspace: Workspace, scoring: Scoring) -> Member:
+    folder = workspace.experiment(name)
+    return Member(
+        name,
+        read_out_of_fold(folder.out_of_fold, scoring.folds),
+        read_test(folder.test, scoring.test_ids),
+        read_record(folder).content["folds"],
+    )
+
+
+def rank_all(metrics: Sequence[Metrics], workspace: Workspace, display: Display) -> pd.DataFrame:
+    """Write and print the ranking: this run's experiments and blends, and those of earlier runs in this folder."""
+    names = {one.name for one in metrics}
+    table = ranking_table([*metrics, *(one for one in _earlier(workspace) if one.name not in names)])
+    write_csv(workspace.ranking, table)
+    if len(table):
+        display.show(printed_ranking(table))
+    return table
+
+
+def _earlier(workspace: Workspace) -> list[Metrics]:
+    """Metrics that earlier runs left."""
+    paths = sorted(workspace.root.glob("experiments/*/metrics.json"))
+    paths += sorted(workspace.root.glob("ensembles/*/metrics.json"))
+    return [Metrics(**read_json(path)) for path in paths]
+
+
+def conclude(prepared: Prepared, blends: Sequence[Metrics], finished: bool, display: Display) -> None:
+    """Put the chosen blend's submission on top, and say where everything is."""
+    if not finished:
+        display.warn(f"Budget of {prepared.plan.budget} used up; the same command goes on with what is left.")
+    display.tell(f"Ranking: {prepared.workspace.ranking}")
+    if not blends:
+        display.warn("No experiment is complete, so there is no submission yet.")
+        return
+    chosen = ensemble_name(prepared.plan.name, prepared.plan.blend.rule)
+    path = prepared.workspace.ensemble(chosen).submission
+    submission = pd.read_csv(path, dtype={0: str}, float_precision="round_trip")
+    write_csv(prepared.workspace.submission, submission)
+    mark = "SYNTHETIC, not for the leaderboard: " if prepared.competition.synthetic else ""
+    display.tell(f"{mark}Submission: {prepared.workspace.submission} ({chosen}, {len(submission):,} ids)")
