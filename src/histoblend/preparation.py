@@ -140,8 +140,8 @@ def introduce(source: Source, display: Display) -> None:
 
 
 def default_output(project: Path, environment: Mapping[str, str]) -> Path:
-    """`/kaggle/working/output` on Kaggle, else the project's `output/`."""
-    return Path("/kaggle/working/output") if on_kaggle(environment) else project / "output"
+    """`/kaggle/working` on Kaggle, which hands back what lies there, else the project's `output/`."""
+    return Path("/kaggle/working") if on_kaggle(environment) else project / "output"
 
 
 def chosen_folds(plan: Plan, request: Request) -> tuple[int, ...]:

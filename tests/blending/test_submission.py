@@ -75,6 +75,6 @@ def test_a_repeated_id_is_named():
 
 
 def test_a_member_it_ranks_against_is_named():
-    members = np.column_stack([MEMBERS[:, 0], -MEMBERS[:, 0]])
+    members = np.column_stack([MEMBERS.test, -MEMBERS.test])
     with pytest.raises(ArtifactRefusal, match="member bad"):
         check_submission(table(), SAMPLE, TEST, MemberLogits(("good", "bad"), np.empty((0, 2)), members))

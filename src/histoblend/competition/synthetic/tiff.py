@@ -13,7 +13,7 @@ _EXTRAS_AT = 8 + 2 + 12 * _TAGS + 4  # where the values begin that do not fit in
 _EXTRAS = (
     struct.pack("<3H", 8, 8, 8)
     + b'{"shape": [96, 96, 3]}\0'.ljust(55, b"\0")
-    + b"histoblend\0\0"
+    + b"histo-blend\0"
     + b"1970:01:01 00:00:00\0"
 )
 
