@@ -4,7 +4,7 @@
 # ./run.sh ANYTHING   `histoblend ANYTHING`
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-export NO_ALBUMENTATIONS_UPDATE=1
+export NO_ALBUMENTATIONS_UPDATE=1 HISTOBLEND_CONFIGS="${HISTOBLEND_CONFIGS:-$here/configs}"
 
 find_python() {
   local name
@@ -41,15 +41,17 @@ use_virtual_environment() {
   local wanted stamp="$here/.venv/installed-for"
   wanted="$(cat "$here/pyproject.toml" "$here/src/histoblend/__init__.py" | cksum) $here"
   [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null || true)" = "$wanted" ] && return
-  local base
+  local base extras=test
   base="$(find_python)"
+  # TensorFlow sees an NVIDIA card only beside CUDA's libraries; on Linux they come from the package index.
+  if [ "$(uname -s)" = Linux ] && nvidia-smi -L >/dev/null 2>&1; then extras=test,gpu; fi
   echo "Installing histoblend into .venv with $base (a few minutes, once) ..." >&2
   if command -v uv >/dev/null 2>&1; then
     uv venv --quiet --allow-existing --python "$base" "$here/.venv"
-    uv pip install --quiet --python "$python" -e "$here[test]"
+    uv pip install --quiet --python "$python" -e "$here[$extras]"
   else
     "$base" -m venv "$here/.venv"
-    "$python" -m pip install --quiet --disable-pip-version-check -e "$here[test]"
+    "$python" -m pip install --quiet --disable-pip-version-check -e "$here[$extras]"
   fi
   printf '%s' "$wanted" >"$stamp"
 }

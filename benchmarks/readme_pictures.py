@@ -1,6 +1,6 @@
 """Makes the README's pictures from a finished `quick` run on the synthetic competition.
 
-    python benchmarks/readme_pictures.py input/synthetic output docs/images
+python benchmarks/readme_pictures.py input/synthetic output docs/images
 """
 
 from __future__ import annotations

@@ -20,13 +20,13 @@ def archive_experiment(name: str, output: Path | None, environment: Mapping[str,
     """
     root = output or default_output(configs_folder(environment).parent, environment)
     workspace = Workspace(root.absolute())
-    folder = workspace.experiment(name).folder
-    if not folder.is_dir():
-        there = [path.name for path in sorted(workspace.experiments.glob("*"))] if root.is_dir() else []
+    there = [path.name for path in sorted(workspace.experiments.glob("*")) if path.is_dir()]
+    if name not in there:  # not whether its folder exists: that of an empty name holds all experiments
         known = there or list(config_names(configs_folder(environment) / "experiments"))
-        raise ArtifactRefusal(f"{folder} does not exist. {nearest(name, known)}")
+        found = f"There is no experiment {name!r} in {workspace.experiments}."
+        raise ArtifactRefusal(f"{found} {nearest(name, known)}")
     target = workspace.archive / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     with locked(workspace), storage_errors(workspace.archive):
         workspace.archive.mkdir(exist_ok=True)
-        folder.rename(target)
+        workspace.experiment(name).folder.rename(target)
     return target

@@ -40,7 +40,7 @@ def options(
     """Options of every command; `main` has taken `--debug` out already."""
 
 
-@app.command(epilog="Example: histoblend run mini --data ../shared/hcd-mini --output output/mini --folds 0")
+@app.command(epilog="Example: histoblend run mini --data ../hcd --output output/mini --folds 0")
 def run(
     plan: Annotated[
         str | None,
@@ -102,7 +102,7 @@ def augment_preview(
     from histoblend.reporting.augment_preview import write_augment_preview
     from histoblend.reporting.progress import Display
 
-    path = output or Path(f"augment-preview-{experiment}.png")
+    path = output or Path(f"augment-preview-{Path(experiment).name.removesuffix('.yaml')}.png")
     write_augment_preview(experiment, data, path, (patches, seed), os.environ)
     Display().tell(f"Written: {path}")
 
@@ -138,6 +138,10 @@ def main() -> None:
         app(arguments)
     except Refusal as refusal:
         _fail(str(refusal), refusal.exit_code, refusal if debug else None)
+    except Exception as error:
+        where = "" if debug else " (`--debug` shows where)"
+        message = f"Unexpected: {type(error).__name__}: {error}{where}\nFinished tasks are kept."
+        _fail(message, 1, error if debug else None)
     except Interrupted as interrupt:
         message = "Interrupted. What is finished is kept; the same command goes on."
         _fail(message, 130, interrupt if debug else None)

@@ -197,11 +197,11 @@ class Execution(Settings):
 
 
 class SyntheticSettings(Settings):
-    """The synthetic competition that is drawn when there is no data."""
+    """The synthetic competition that is drawn when there is no data: four patches or more on each of its slides."""
 
-    train_patches: Annotated[int, Field(ge=40)] = 2000
+    train_patches: Annotated[int, Field(ge=144)] = 2000
     """Labelled patches."""
-    test_patches: Annotated[int, Field(ge=20)] = 1000
+    test_patches: Annotated[int, Field(ge=72)] = 1000
     """Test patches, of slides unseen in train."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the drawing."""
@@ -324,8 +324,19 @@ def nearest(word: str, valid: Sequence[str]) -> str:
 
 
 def config_names(folder: Path) -> dict[str, Path]:
-    """Names of the YAML files under `folder` (subfolders included), with their paths."""
-    return {path.stem: path for path in sorted(folder.rglob("*.yaml"))}
+    """Names of the YAML files under `folder` (subfolders included), with their paths.
+
+    Raises:
+        ConfigRefusal: two files have one name.
+    """
+    names: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*.yaml")):
+        if path.stem in names:
+            raise ConfigRefusal(
+                f"{names[path.stem]} and {path} have one name.", "a name of its own for each", "rename one."
+            )
+        names[path.stem] = path
+    return names
 
 
 def _named_file(folder: Path, kind: str, name: str) -> tuple[str, Path]:

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pandas as pd
 
-from histoblend.config import Experiment
+from histoblend.config import Experiment, Plan
 from histoblend.data.batches import FeedWorkers
 from histoblend.data.pack import Pack, check_space, estimate_pack, find_pack, pack
 from histoblend.data.split import Split, make_split
@@ -20,7 +20,7 @@ from histoblend.execution.records import Record, make_record, started_record
 from histoblend.preparation import Prepared, Request, prepare
 from histoblend.reporting.progress import Display, duration
 from histoblend.reporting.task_table import printed_tasks
-from histoblend.results import blend_all, collect_all, conclude, rank_all, scoring_of
+from histoblend.results import blend_all, collect_all, conclude, rank_all, scoring_of, write_ranking
 from histoblend.training.task import TaskInputs, is_done
 from histoblend.workspace import locked, write_json
 
@@ -38,6 +38,7 @@ def run(
     Raises:
         Refusal: something stands in the way; what is finished is kept.
     """
+    started = time.monotonic()
     prepared = prepare(request, display, environment)
     if request.dry_run:
         preview(prepared, display)
@@ -48,10 +49,13 @@ def run(
         display.tell(split.sentence)
         jobs = make_jobs(prepared, packed, split)
         note_run(prepared, packed, split)
-        finished = train_all(jobs, prepared, packed, split, display)
+        spent = time.monotonic() - started
+        inputs = task_inputs(prepared, packed, split, display)
+        finished = train_all(jobs, inputs, left_of_budget(prepared.plan, spent), prepared, display)
         scoring = scoring_of(prepared, packed, split)
         others = [(one, fresh_record(one, prepared, packed, split)) for one in prepared.others]
         metrics = collect_all(prepared, others, scoring, display)
+        write_ranking(metrics, prepared.workspace)  # whatever the blend may meet, the scores are kept
         blends = blend_all(metrics, prepared, scoring, display)
         ranking = rank_all([*metrics, *blends], prepared.workspace, display)
         conclude(prepared, blends, finished, display)
@@ -66,7 +70,7 @@ def preview(prepared: Prepared, display: Display) -> None:
     needed = f"packing takes about {duration(seconds)} and {size / 2**30:.2f} GiB"
     display.tell(f"Pixels: {'packed already' if known else needed} ({prepared.scratch}).")
     display.show(printed_tasks(prepared.planned, prepared.folds, prepared.device, prepared.workspace))
-    display.tell("Dry run: nothing was trained, nothing was written.")
+    display.tell("Dry run: nothing was trained.")
 
 
 def open_pack(prepared: Prepared, display: Display) -> Pack:
@@ -81,7 +85,12 @@ def fresh_record(experiment: Experiment, prepared: Prepared, packed: Pack, split
     """The record of an experiment as it would start now."""
     wanted = experiment.precision
     precision = prepared.device.precision if wanted == "auto" else wanted
-    data = {"data": packed.fingerprint, "data_set": prepared.competition.name, "folds": split.fingerprint}
+    data = {
+        "data": packed.fingerprint,
+        "data_set": prepared.competition.name,
+        "synthetic": prepared.competition.synthetic,
+        "folds": split.fingerprint,
+    }
     return make_record(experiment, experiment.views or prepared.plan.tta, precision, data)
 
 
@@ -124,7 +133,27 @@ def installed(package: str) -> str:
         return "-"
 
 
-def train_all(jobs: Sequence[Job], prepared: Prepared, packed: Pack, split: Split, display: Display) -> bool:
+def left_of_budget(plan: Plan, spent: float) -> float | None:
+    """Seconds of the plan's budget that are left after `spent` seconds; None without a budget."""
+    return None if plan.budget_seconds is None else plan.budget_seconds - spent
+
+
+def task_inputs(prepared: Prepared, packed: Pack, split: Split, display: Display) -> TaskInputs:
+    """What all tasks share; the workers start when there is a task for them."""
+    return TaskInputs(
+        workspace=prepared.workspace,
+        pack=packed,
+        folds=split.folds,
+        device=prepared.device,
+        workers=FeedWorkers(prepared.device.workers),
+        synthetic=prepared.competition.synthetic,
+        tell=display.tell,
+    )
+
+
+def train_all(
+    jobs: Sequence[Job], inputs: TaskInputs, seconds: float | None, prepared: Prepared, display: Display
+) -> bool:
     """Run what is not done yet; False if the budget ran out before all was."""
     waiting = [job for job in jobs if not is_done(job.tasks_folder, job.record.fingerprint, display.tell)]
     if len(waiting) < len(jobs):
@@ -132,9 +161,7 @@ def train_all(jobs: Sequence[Job], prepared: Prepared, packed: Pack, split: Spli
     if not waiting:
         return True
     display.show(printed_tasks(prepared.planned, prepared.folds, prepared.device, prepared.workspace))
-    workers = FeedWorkers(prepared.device.workers)
     try:
-        inputs = TaskInputs(prepared.workspace, packed, split.folds, prepared.device, workers, display.tell)
-        return run_jobs(waiting, inputs, prepared.plan.budget_seconds, display)
+        return run_jobs(waiting, inputs, seconds, display)
     finally:
-        workers.close()
+        inputs.workers.close()

@@ -9,7 +9,8 @@ from pathlib import Path
 from histoblend.competition.layouts import Competition
 from histoblend.competition.source import Source, draw_source, find_source
 from histoblend.config import Experiment, Plan, configs_folder, load_plan, plan_experiments
-from histoblend.errors import ConfigRefusal, some
+from histoblend.data.pack import estimate_pack
+from histoblend.errors import ConfigRefusal, MachineRefusal, some
 from histoblend.execution.device import Device, gpu_names, prepare_device
 from histoblend.execution.preflight import PlannedExperiment, check_machine, plan_work, resolve_slides
 from histoblend.reporting.progress import Display
@@ -71,14 +72,17 @@ def prepare(request: Request, display: Display, environment: Mapping[str, str]) 
     introduce(source, display)
     workspace = Workspace((request.output or default_output(project, environment)).absolute())
     device = prepare_device(plan.execution)
+    check_cards(device, request.plan is None and plan.name == "kaggle", display)
     patches = (len(source.competition.train), len(source.competition.test))
     planned = plan_work(experiments, plan.tta, patches, plan.folds.count)
-    sentences = check_machine(planned, plan.folds.count, patches, workspace.root, device)
+    scratch = scratch_folder(workspace, environment)
+    cache_bytes = estimate_pack(source.competition)[0] if scratch.is_relative_to(workspace.root) else 0
+    sentences = check_machine(planned, plan.folds.count, patches, workspace.root, device, cache_bytes)
     display.tell(f"Device: {device.name}, {device.threads} threads, {device.precision} by default.")
     display.tell(f"Preflight: {resolve_slides(source.competition, plan.folds)}; {'; '.join(sentences)}.")
     return Prepared(
         workspace=workspace,
-        scratch=scratch_folder(workspace, environment),
+        scratch=scratch,
         source=source,
         plan=plan,
         folds=folds,
@@ -137,6 +141,22 @@ def introduce(source: Source, display: Display) -> None:
     )
     for note in competition.notes:
         display.tell(f"Note: {note}")
+
+
+def check_cards(device: Device, chosen_for_the_card: bool, display: Display) -> None:
+    """Say so where the driver lists a card that the backend does not see.
+
+    Raises:
+        MachineRefusal: the plan was chosen because of that card.
+    """
+    cards = gpu_names()
+    if not cards or device.kind == "gpu":
+        return
+    found = f"The driver lists {', '.join(cards)}, but TensorFlow does not see it: tasks run on the CPU."
+    remedy = "pip install 'tensorflow[and-cuda]' (or unset CUDA_VISIBLE_DEVICES)"
+    if chosen_for_the_card:
+        raise MachineRefusal(found, "a card for the kaggle plan", f"{remedy}, or name a plan: run mini.")
+    display.warn(f"{found} To do: {remedy}.")
 
 
 def default_output(project: Path, environment: Mapping[str, str]) -> Path:

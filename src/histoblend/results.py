@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,14 +14,14 @@ from histoblend.blending.members import Member
 from histoblend.config import Experiment
 from histoblend.data.pack import Pack
 from histoblend.data.split import Split
-from histoblend.errors import some
+from histoblend.errors import ArtifactRefusal, some
 from histoblend.execution.collect import Metrics, Scoring, collect_experiment
 from histoblend.execution.records import Record, read_record, record_differences
 from histoblend.inference.tables import read_out_of_fold, read_test
 from histoblend.preparation import Prepared
 from histoblend.reporting.progress import Display
 from histoblend.reporting.ranking import printed_ranking, ranking_table
-from histoblend.workspace import Workspace, read_json, write_csv
+from histoblend.workspace import Workspace, atomic_write, read_json, write_csv
 
 
 def scoring_of(prepared: Prepared, packed: Pack, split: Split) -> Scoring:
@@ -99,11 +101,17 @@ def _member(name: str, workspace: Workspace, scoring: Scoring) -> Member:
 
 def rank_all(metrics: Sequence[Metrics], workspace: Workspace, display: Display) -> pd.DataFrame:
     """Write and print the ranking: this run's experiments and blends, and those of earlier runs in this folder."""
+    table = write_ranking(metrics, workspace)
+    if len(table):
+        display.show(printed_ranking(table))
+    return table
+
+
+def write_ranking(metrics: Sequence[Metrics], workspace: Workspace) -> pd.DataFrame:
+    """Write the ranking of `metrics` and of what earlier runs left in this folder."""
     names = {one.name for one in metrics}
     table = ranking_table([*metrics, *(one for one in _earlier(workspace) if one.name not in names)])
     write_csv(workspace.ranking, table)
-    if len(table):
-        display.show(printed_ranking(table))
     return table
 
 
@@ -111,7 +119,18 @@ def _earlier(workspace: Workspace) -> list[Metrics]:
     """Metrics that earlier runs left."""
     paths = sorted(workspace.root.glob("experiments/*/metrics.json"))
     paths += sorted(workspace.root.glob("ensembles/*/metrics.json"))
-    return [Metrics(**read_json(path)) for path in paths]
+    return [_read_metrics(path) for path in paths]
+
+
+def _read_metrics(path: Path) -> Metrics:
+    try:
+        return Metrics(**read_json(path))
+    except TypeError as error:
+        raise ArtifactRefusal(
+            f"{path} is damaged: {error}.",
+            "the metrics of an experiment or a blend",
+            f"move {path} away and run again.",
+        ) from error
 
 
 def conclude(prepared: Prepared, blends: Sequence[Metrics], finished: bool, display: Display) -> None:
@@ -120,11 +139,13 @@ def conclude(prepared: Prepared, blends: Sequence[Metrics], finished: bool, disp
         display.warn(f"Budget of {prepared.plan.budget} used up; the same command goes on with what is left.")
     display.tell(f"Ranking: {prepared.workspace.ranking}")
     if not blends:
-        display.warn("No experiment is complete, so there is no submission yet.")
+        display.warn("No member of the blend is complete, so there is no submission yet.")
         return
     chosen = ensemble_name(prepared.plan.name, prepared.plan.blend.rule)
     path = prepared.workspace.ensemble(chosen).submission
-    submission = pd.read_csv(path, dtype={0: str}, float_precision="round_trip")
-    write_csv(prepared.workspace.submission, submission)
+    with atomic_write(prepared.workspace.submission) as temporary:
+        shutil.copyfile(path, temporary)
+    weights = read_json(prepared.workspace.ensemble(chosen).weights)["weights"]
     mark = "SYNTHETIC, not for the leaderboard: " if prepared.competition.synthetic else ""
-    display.tell(f"{mark}Submission: {prepared.workspace.submission} ({chosen}, {len(submission):,} ids)")
+    display.tell(f"{mark}Submission: {prepared.workspace.submission} ")
+    display.tell(f"It is the {prepared.plan.blend.rule.replace('_', ' ')} of {', '.join(weights)}.")

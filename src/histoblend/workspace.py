@@ -38,10 +38,6 @@ class TaskFolder:
         return self.folder / "model.weights.h5"
 
     @property
-    def estimator(self) -> Path:
-        return self.folder / "estimator.joblib"
-
-    @property
     def saved_model(self) -> Path:
         return self.folder / "model.keras"
 
@@ -158,10 +154,6 @@ class Workspace:
         return self.root / "cache"
 
     @property
-    def report(self) -> Path:
-        return self.root / "report"
-
-    @property
     def archive(self) -> Path:
         return self.root / "archive"
 
@@ -210,7 +202,7 @@ def _storage_refusal(path: Path, error: OSError) -> MachineRefusal:
 def nearest_existing(path: Path) -> Path:
     """`path` itself or its closest ancestor that exists."""
     path = path.absolute()
-    while not path.exists():
+    while not path.exists() and path != path.parent:
         path = path.parent
     return path
 

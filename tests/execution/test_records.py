@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from histoblend.config import Experiment
+from histoblend.config import Experiment, Training
+from histoblend.data.augmentation_presets import PRESETS
 from histoblend.errors import ArtifactRefusal
-from histoblend.execution.records import Record, differing_keys, make_record, read_record, started_record
+from histoblend.execution.records import (
+    Record,
+    differing_keys,
+    make_record,
+    read_record,
+    record_differences,
+    started_record,
+)
+from histoblend.models.parameters import SmallVgg
+from histoblend.models.registry import NETWORKS
 from histoblend.workspace import ExperimentFolder
 
 DATA = {"data": "d1", "data_set": "hcd", "folds": "f1"}
@@ -70,3 +81,70 @@ def test_differences_are_named_key_by_key():
         "d": "d: 2 -> (none)",
         "e": "e: (none) -> 4",
     }
+
+
+LIGHT = {"name": "one", "network": "small_vgg", "augmentation": "light"}
+
+
+def test_a_changed_preset_is_a_changed_experiment(folder: ExperimentFolder, monkeypatch: pytest.MonkeyPatch):
+    """The file still says `light`: what it stands for is what was trained with."""
+    started_record(folder, record(**LIGHT))
+    gentler = [{"name": "HorizontalFlip", "p": 0.5}]
+    monkeypatch.setitem(PRESETS, "light", gentler)
+    with pytest.raises(ArtifactRefusal, match=r"experiment\.augmentation: .*D4.* -> .*HorizontalFlip"):
+        started_record(folder, record(**LIGHT))
+
+
+def test_a_changed_default_of_a_network_is_a_changed_experiment(
+    folder: ExperimentFolder, monkeypatch: pytest.MonkeyPatch
+):
+    class WithMoreDropout(SmallVgg):
+        dropout: float = 0.45
+
+    started_record(folder, record())
+    row = replace(NETWORKS["small_vgg"], settings=WithMoreDropout)
+    monkeypatch.setitem(NETWORKS, "small_vgg", row)
+    with pytest.raises(ArtifactRefusal, match=r"experiment\.network\.dropout: 0\.2 -> 0\.45"):
+        started_record(folder, record())
+    stated = {"name": "small_vgg", "dropout": 0.2}
+    assert started_record(folder, record(network=stated)) == read_record(folder)
+
+
+@pytest.mark.parametrize(
+    "spelled_out",
+    [
+        {"network": {"name": "small_vgg", "dropout": SmallVgg().dropout, "widths": list(SmallVgg().widths)}},
+        {"augmentation": PRESETS["light"]},
+        {"training": {"epochs": Training().epochs}, "seed": 0},
+    ],
+    ids=["network", "augmentation", "training"],
+)
+def test_a_default_spelled_out_changes_nothing(folder: ExperimentFolder, spelled_out: dict):
+    old = started_record(folder, record(**LIGHT))
+    assert started_record(folder, record(**LIGHT | spelled_out)) == old
+    assert record(**LIGHT | spelled_out).fingerprint == old.fingerprint
+
+
+def test_the_record_survives_its_own_file(folder: ExperimentFolder):
+    """What YAML reads back equals what was written: else every second run would look changed."""
+    network = {"name": "small_resnet", "widths": [8, 16], "blocks": [1, 1]}
+    fresh = record(
+        network=network,
+        augmentation="heavy",
+        optimizer={"learning_rate": 1e-3},
+        schedule={"name": "step", "milestones": [0.3, 0.6]},
+    )
+    started_record(folder, fresh)
+    assert read_record(folder) == fresh
+    assert record_differences(read_record(folder), fresh) == []
+
+
+@pytest.mark.parametrize("key", ["experiment", "precision", "fingerprint"])
+def test_a_damaged_record_is_refused_by_what_it_lacks(folder: ExperimentFolder, key: str):
+    started_record(folder, record())
+    lines = folder.config.read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(f"{key}:"))
+    end = next((n for n, line in enumerate(lines) if n > start and line[0] != " "), len(lines))
+    folder.config.write_text("\n".join(lines[:start] + lines[end:]) + "\n")
+    with pytest.raises(ArtifactRefusal, match=f"lacks {key}(.|\n)*histoblend archive one"):
+        started_record(folder, record())

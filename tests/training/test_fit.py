@@ -182,6 +182,27 @@ def test_label_smoothing_has_the_loss_of_its_formula(images: str, tmp_path: Path
     assert float(model.loss(labels, logits)) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("class_weight", ["none", "balanced"])
+def test_class_weights_have_the_loss_of_their_formula(images: str, tmp_path: Path, class_weight: str):
+    """One step over all rows, two thirds of them negative, at a rate that changes nothing."""
+    plain = {"name": "small_vgg", "widths": [4], "depths": [1], "normalisation": "none", "dropout": 0.0}
+    training = {"epochs": 1, "batch_size": 30, "class_weight": class_weight}
+    chosen = experiment(network=plain, optimizer={"name": "sgd", "learning_rate": 1e-12}, training=training)
+    rows = TrainingRows(images, TRAIN[:30], LABELS[np.r_[0:20, 20:40:2]])
+    negatives, positives = 20, 10
+    one = job(images, tmp_path, chosen)
+    one.feed.source = rows
+    model, history = fit(one)
+    logits = network_logits(model)(np.load(images)[rows.rows])
+    losses = np.where(rows.labels == 1, np.log1p(np.exp(-logits)), np.log1p(np.exp(logits)))
+    assert (rows.labels == 1).sum() == positives
+    balanced = np.where(rows.labels == 1, 30 / (2 * positives), 30 / (2 * negatives))
+    weights = balanced if class_weight == "balanced" else np.ones(30)
+    assert history[0]["loss"] == pytest.approx(np.mean(weights * losses), rel=1e-4)
+    if class_weight == "balanced":
+        assert abs(np.mean(weights * losses) - np.mean(losses)) > 1e-3
+
+
 def test_observer_hears_every_epoch(images: str, tmp_path: Path):
     rows: list[dict[str, float]] = []
     fitted(images, tmp_path, experiment(training=BEST), observer=Observer(on_epoch=rows.append))

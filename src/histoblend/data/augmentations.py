@@ -12,6 +12,7 @@ import functools
 import inspect
 import os
 import random
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any
@@ -53,6 +54,7 @@ class Augmenter:
     def __init__(self, transforms: Sequence[dict[str, Any]], centre: int = 32) -> None:
         self.transforms = deepcopy(list(transforms))
         self.centre = centre
+        self._alone = threading.Lock()  # one pipeline, one generator: two threads would share its draws
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.transforms, self.centre)
@@ -74,12 +76,13 @@ class Augmenter:
         # Not Compose.set_random_seed: that hands every transform a twin of one stream, so that all of them
         # would draw the same numbers and the first image of each batch would get either most of the
         # transforms or few.
-        self._pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
         augmented = np.empty_like(images)
-        for place, image in zip(augmented, images, strict=True):
-            # A copy, because some transforms write into what they are given when nothing before them made a
-            # new array.
-            place[...] = self._pipeline(image=np.array(image))["image"]
+        with self._alone:
+            self._pipeline.set_random_state(np.random.default_rng(seed), random.Random(seed))
+            for place, image in zip(augmented, images, strict=True):
+                # A copy, because some transforms write into what they are given when nothing before them made
+                # a new array.
+                place[...] = self._pipeline(image=np.array(image))["image"]
         return augmented
 
 

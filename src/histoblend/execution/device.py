@@ -123,8 +123,9 @@ def _start_tensorflow(threads: int) -> tuple[list[str], float]:
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-    except RuntimeError:  # already started in this process, by an earlier run or a test
-        pass
+    except RuntimeError:
+        # Already started in this process, by an earlier run: its threads stay as they are.
+        logging.getLogger(__name__).debug("TensorFlow runs with the threads it was started with")
     gpus = tf.config.list_physical_devices("GPU")
     details: list[dict[str, Any]] = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     names = [str(detail.get("device_name", "GPU")) for detail in details]

@@ -116,6 +116,7 @@ def _weights_nowhere(missing: Sequence[Experiment]) -> MachineRefusal:
     for experiment in missing:
         file = weights_file_name(_backbone(experiment), experiment.input_size)
         users.setdefault(file, []).append(experiment.name)
+    every = ",".join(experiment.name for experiment in missing)
     lines = [f"  {file}  ({some(names)})" for file, names in users.items()]
     places = [*attached_folders(), keras_home() / "models"]
     return MachineRefusal(
@@ -123,7 +124,8 @@ def _weights_nowhere(missing: Sequence[Experiment]) -> MachineRefusal:
         + "\n".join(lines),
         f"files of these names in {' or '.join(map(str, places))}",
         "attach a dataset that holds them (or set HISTOBLEND_WEIGHTS to their folder), or put them into the Keras "
-        "cache; --experiments leaves networks out; --set network.weights=none starts all at random.",
+        "cache; or leave these networks out with --experiments; or start "
+        f"them at random: --experiments {every} --set network.weights=none.",
     )
 
 
@@ -171,14 +173,23 @@ def resolve_slides(competition: Competition, settings: FoldSettings) -> str:
 
 
 def check_machine(
-    planned: list[PlannedExperiment], fold_count: int, patches: tuple[int, int], output: Path, device: Device
+    planned: list[PlannedExperiment],
+    fold_count: int,
+    patches: tuple[int, int],
+    output: Path,
+    device: Device,
+    cache_bytes: int = 0,
 ) -> tuple[str, ...]:
     """Compare disk and memory with what the run will need; sentences for the user.
+
+    Args:
+        patches: training and test patches.
+        cache_bytes: what the pixel cache will take where it lies under `output` too.
 
     Raises:
         MachineRefusal: either is too small.
     """
-    disk_needed = _disk_needed(planned, fold_count, patches)
+    disk_needed = _disk_needed(planned, fold_count, patches) + cache_bytes
     disk_free = shutil.disk_usage(nearest_existing(output)).free
     if disk_needed > disk_free:
         raise MachineRefusal(

@@ -14,6 +14,10 @@ from histoblend.errors import ArtifactRefusal
 from histoblend.models.registry import check_network
 from histoblend.workspace import ExperimentFolder, fingerprint, write_text
 
+ABOUT_DATA = {
+    "data_set",
+    "synthetic",
+}  # for people: the data's identity is its fingerprint, not its folder's name
 NOT_IDENTITY = {"name", "role"}  # renaming or blending an experiment changes none of its numbers
 
 
@@ -72,14 +76,14 @@ def read_record(folder: ExperimentFolder) -> Record:
 
 
 def started_record(folder: ExperimentFolder, fresh: Record) -> Record:
-    """The record the experiment started with, or `fresh`, written now.
+    """The record the experiment started with, or, where no task has begun yet, `fresh`, written now.
 
     `precision: auto` resolves to what it was at the first start, whatever the device today.
 
     Raises:
         ArtifactRefusal: configuration, data or folds are not those the artifacts were made with.
     """
-    if not folder.config.exists():
+    if not folder.config.exists() or not any(folder.folder.glob("fold_*")):
         write_text(folder.config, yaml.safe_dump(fresh.content, sort_keys=False, allow_unicode=True))
         return fresh
     old = read_record(folder)
@@ -97,7 +101,7 @@ def started_record(folder: ExperimentFolder, fresh: Record) -> Record:
 
 def record_differences(old: Record, fresh: Record) -> list[str]:
     """Lines ``key: old -> new`` for what differs in more than name, role and automatic precision."""
-    ignored = {"fingerprint", *(f"experiment.{key}" for key in NOT_IDENTITY)}
+    ignored = {"fingerprint", *ABOUT_DATA, *(f"experiment.{key}" for key in NOT_IDENTITY)}
     if fresh.content["experiment"]["precision"] == "auto":
         ignored.add("precision")
     return [line for key, line in differing_keys(old.content, fresh.content) if key not in ignored]

@@ -11,7 +11,8 @@ import numpy as np
 from histoblend.competition.source import Source, draw_source, find_source
 from histoblend.config import SyntheticSettings, configs_folder, load_experiment
 from histoblend.data.augmentations import build_augmenter, resolve_augmentation
-from histoblend.data.decode import decode_patch
+from histoblend.data.decode import Unreadable, decode_patch
+from histoblend.errors import DataRefusal
 from histoblend.reporting.contact_sheet import augmentation_sheet, write_png
 
 FEW = SyntheticSettings(train_patches=200, test_patches=100)
@@ -36,5 +37,9 @@ def write_augment_preview(
 
 
 def _sampled(source: Source, count: int, seed: int) -> np.ndarray:
-    paths = source.competition.train["path"].sample(count, random_state=seed)
-    return np.stack([decode_patch(one) for one in paths])
+    paths = source.competition.train["path"]
+    paths = paths.sample(min(count, len(paths)), random_state=seed)
+    try:
+        return np.stack([decode_patch(one) for one in paths])
+    except Unreadable as error:
+        raise DataRefusal(f"A patch of {source.competition.root} {error}.", "sound patches") from error

@@ -14,7 +14,7 @@ from histoblend.execution.costs import Clock
 from histoblend.training.observer import Observer
 
 PLAIN_WIDTH = 160  # of tables in files and pipes
-PLAIN_SECONDS = 20.0  # between two lines about the same epoch
+PLAIN_SECONDS = 20.0  # between two lines of a counter
 
 
 def duration(seconds: float) -> str:

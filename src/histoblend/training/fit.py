@@ -7,7 +7,6 @@ it stands at to the last; the state written between epochs holds the raw weights
 from __future__ import annotations
 
 import importlib.util
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,8 +31,6 @@ from histoblend.training.state import assign_values, load_state
 
 STATISTICS_PATCHES = 4096  # enough for per-channel means and variances; a pass over all would cost an epoch
 PREDICTION_BATCH = 128
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

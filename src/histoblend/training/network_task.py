@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from histoblend.data.augmentations import resolve_augmentation
@@ -90,20 +89,3 @@ def _set_aside_damaged_state(path: Path, task: Task, tell: Callable[[str], None]
     except ArtifactRefusal as refusal:
         aside = set_aside(path)
         tell(f"{refusal.found} Moved to {aside.name}; the task starts from its first epoch.")
-
-
-def load_network(model: keras.Model, weights: Path) -> keras.Model:
-    """Give `model` the weights of a finished task.
-
-    Raises:
-        ArtifactRefusal: the file is damaged or of another network.
-    """
-    try:
-        model.load_weights(weights)
-    except (OSError, ValueError, KeyError) as error:
-        raise ArtifactRefusal(
-            f"{weights} cannot be loaded: {error}.",
-            "the weights of this experiment's network",
-            "move the fold's folder away and run again.",
-        ) from error
-    return model

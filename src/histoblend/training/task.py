@@ -52,6 +52,7 @@ class TaskInputs:
     folds: pd.DataFrame
     device: Device
     workers: FeedWorkers
+    synthetic: bool
     tell: Callable[[str], None]
 
 
@@ -197,7 +198,8 @@ def _write(
     table = out_of_fold_table(held_out, predicted.out_of_fold.mean(axis=1))
     write_out_of_fold(task.folder.out_of_fold, table, held_out)
     if task.experiment.training.save_model:
-        title = f"{task.experiment.name}, held-out fold {task.fold}"
+        mark = " (SYNTHETIC patches)" if inputs.synthetic else ""
+        title = f"{task.experiment.name}, held-out fold {task.fold}{mark}"
         write_roc_curve(task.folder.roc_curve, table["label"].to_numpy(), table["logit"].to_numpy(), title)
     ids = inputs.pack.test["id"]
     write_test(task.folder.test, test_table(ids, predicted.test.mean(axis=1)), ids)

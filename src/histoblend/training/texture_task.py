@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from histoblend.data import texture
+from histoblend.data import stain, texture
 from histoblend.models.parameters import TextureHgb
 from histoblend.models.texture_hgb import fit_texture_hgb
 from histoblend.training.task import Task, TaskInputs, Trained, file_hash
@@ -50,7 +50,7 @@ def kept_features(images_path: Path, threads: int) -> np.ndarray:
 
 def code_hash() -> str:
     """Identity of the code that computes the statistics: a change there must not meet old statistics."""
-    return file_hash(Path(texture.__file__))
+    return file_hash(Path(texture.__file__)) + file_hash(Path(stain.__file__))
 
 
 def computed_features(images: np.ndarray, threads: int) -> np.ndarray:
