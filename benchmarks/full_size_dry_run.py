@@ -22,7 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from histoblend.config import load_plan, plan_experiments
+from histoblend.config_files import load_plan, plan_experiments
 from histoblend.models.registry import find_network
 from histoblend.models.weights import weights_file_name
 

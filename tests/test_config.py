@@ -4,17 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from histoblend.config import (
-    Experiment,
-    load_experiment,
-    load_plan,
-    merged,
-    nearest,
-    parse_duration,
-    plan_experiments,
-    read_yaml,
-)
-from histoblend.errors import ConfigRefusal
+from histoblend.config import Experiment, parse_duration
+from histoblend.config_files import load_experiment, load_plan, merged, plan_experiments, read_yaml
+from histoblend.errors import ConfigRefusal, nearest
 
 
 def put(configs: Path, name: str, text: str) -> Path:

@@ -8,15 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from histoblend.config import (
-    Experiment,
-    Plan,
-    Settings,
-    load_experiment,
-    load_plan,
-    plan_experiments,
-    read_yaml,
-)
+from histoblend.config import Experiment, Plan, Settings
+from histoblend.config_files import load_experiment, load_plan, plan_experiments, read_yaml
 from histoblend.models.registry import check_network, find_network
 
 SHIPPED_CONFIGS = Path(__file__).parents[1] / "configs"

@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from histoblend.config import config_names, configs_folder, nearest
-from histoblend.errors import ArtifactRefusal
+from histoblend.config_files import config_names, configs_folder
+from histoblend.errors import ArtifactRefusal, nearest
 from histoblend.preparation import default_output
 from histoblend.workspace import Workspace, locked, storage_errors
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 
@@ -54,3 +55,11 @@ def some(names: Sequence[object], limit: int = 5) -> str:
     """The first few of `names` and their count, for messages: ``'a, b, c ... (1,203 in all)'``."""
     shown = ", ".join(str(name) for name in names[:limit])
     return shown if len(names) <= limit else f"{shown} ... ({len(names):,} in all)"
+
+
+def nearest(word: str, valid: Sequence[str]) -> str:
+    """A sentence that names the valid words nearest to `word`."""
+    close = difflib.get_close_matches(word, valid, n=3, cutoff=0.5)
+    if close:
+        return f"Did you mean {' or '.join(close)}?"
+    return f"Valid: {', '.join(valid)}."

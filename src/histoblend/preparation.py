@@ -8,7 +8,8 @@ from pathlib import Path
 
 from histoblend.competition.layouts import Competition
 from histoblend.competition.source import Source, draw_source, find_source
-from histoblend.config import Experiment, Plan, configs_folder, load_plan, plan_experiments
+from histoblend.config import Experiment, Plan
+from histoblend.config_files import configs_folder, load_plan, plan_experiments
 from histoblend.data.pack import estimate_pack
 from histoblend.errors import ConfigRefusal, MachineRefusal, some
 from histoblend.execution.device import Device, gpu_names, prepare_device

@@ -35,10 +35,11 @@ def job(folder: Path, name: str, fold: int, network: str = "small_vgg", estimate
 
 
 class Machine:
-    """A clock that only tasks move on, and what they are to last and to give."""
+    """A clock that only tasks move on, and what they are to last, now and in earlier sessions, and to give."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-        self.now, self.seconds, self.ran, self.views = 0.0, seconds, list[Task](), 4
+        self.now, self.seconds, self.earlier = 0.0, seconds, 0.0
+        self.ran, self.views = list[Task](), 4
         monkeypatch.setattr(in_process, "time", SimpleNamespace(monotonic=lambda: self.now))
         monkeypatch.setattr(in_process, "run_task", self.run_task)
         monkeypatch.setattr(in_process, "trainer", lambda job, observer: None)
@@ -46,7 +47,8 @@ class Machine:
     def run_task(self, task: Task, inputs: object, train: object) -> dict[str, Any]:
         self.ran.append(task)
         self.now += self.seconds
-        return {"auc": 0.91234, "auc_one_view": 0.9, "views": self.views, "images_per_second": 321.4}
+        result = {"auc": 0.91234, "auc_one_view": 0.9, "views": self.views, "images_per_second": 321.4}
+        return result | {"train_seconds": self.earlier + self.seconds - 1, "prediction_seconds": 1.0}
 
 
 @pytest.fixture
@@ -100,6 +102,14 @@ def test_no_task_starts_that_would_not_fit_the_budget(
     assert len(machine.ran) == done
     if not finished:
         assert lines[-1] == f"{3 - done} tasks do not fit the budget and were not started."
+
+
+def test_a_resumed_task_tells_what_a_whole_one_takes(machine: Machine, tmp_path: Path) -> None:
+    """Its last epoch is no measure of the folds to come; on Kaggle the budget would be overrun."""
+    machine.earlier = 500.0
+    finished, lines = run([job(tmp_path, "a", fold) for fold in range(2)], budget=400.0)
+    assert not finished and len(machine.ran) == 1
+    assert lines[0].endswith("30s, left about 8m50s")
 
 
 def test_a_task_that_fails_is_not_passed_over(

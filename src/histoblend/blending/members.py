@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from histoblend.config import base_name
+from histoblend.config_files import base_name
 from histoblend.errors import ArtifactRefusal
 
 

@@ -63,7 +63,8 @@ def run_jobs(jobs: list[Job], inputs: TaskInputs, budget_seconds: float | None, 
         with display.training(label, clock) as observer:
             result = run_task(job.task(), inputs, trainer(job, observer))
         seconds = time.monotonic() - started
-        clock.finish(seconds)
+        of_all_sessions = result["train_seconds"] + result["prediction_seconds"]  # where it was resumed
+        clock.finish(max(seconds, of_all_sessions))
         gain = f", {result['auc_one_view']:.4f} with one view" if result["views"] > 1 else ""
         display.tell(
             f"{label}: AUC {result['auc']:.4f}{gain}, {result['images_per_second']:.0f} images/s, "

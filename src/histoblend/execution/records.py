@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from histoblend.config import Experiment, read_yaml
+from histoblend.config import Experiment
+from histoblend.config_files import read_yaml
 from histoblend.data.augmentations import resolve_augmentation
 from histoblend.errors import ArtifactRefusal
 from histoblend.models.registry import check_network

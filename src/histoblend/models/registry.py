@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from histoblend.errors import ConfigRefusal
+from histoblend.errors import ConfigRefusal, nearest
 from histoblend.models import parameters as declared
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def find_network(name: str) -> Network:
     """
     if name not in NETWORKS:
         raise ConfigRefusal(
-            f"There is no network {name!r}. {_nearest(name, list(NETWORKS))}",
+            f"There is no network {name!r}. {nearest(name, list(NETWORKS))}",
             f"one of {', '.join(NETWORKS)}",
             "correct network.name in the experiment.",
         )
@@ -152,10 +151,5 @@ def build_network(
 def _explained(settings: type[declared.Parameters], problem: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"unknown parameter {key!r}. {_nearest(key, list(settings.model_fields))}"
+        return f"unknown parameter {key!r}. {nearest(key, list(settings.model_fields))}"
     return f"{key or 'parameters'} = {problem['input']!r}: {problem['msg']}"
-
-
-def _nearest(word: str, valid: list[str]) -> str:
-    close = difflib.get_close_matches(word, valid, n=3, cutoff=0.5)
-    return f"Did you mean {' or '.join(close)}?" if close else ""

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from histoblend.competition.source import Source, draw_source, find_source
-from histoblend.config import SyntheticSettings, configs_folder, load_experiment
+from histoblend.config import SyntheticSettings
+from histoblend.config_files import configs_folder, load_experiment
 from histoblend.data.augmentations import build_augmenter, resolve_augmentation
 from histoblend.data.decode import Unreadable, decode_patch
 from histoblend.errors import DataRefusal
