@@ -104,7 +104,7 @@ def test_a_yardstick_is_ranked_and_not_blended(finished: Path, toy: Path, toy_co
 
 def test_rule_and_scale_choose_what_is_submitted(finished: Path, toy: Path):
     _, text = again(toy, finished, settings=("blend.rule=rank_mean", "submission.scale=probability"))
-    assert "toy_rank_mean, 21 ids" in text
+    assert "It is the rank mean of first, second." in text
     submission = pd.read_csv(finished / "submission.csv", index_col="id")["label"]
     blend = pd.read_csv(finished / "ensembles/toy_rank_mean/test.csv", index_col="id")["probability"]
     np.testing.assert_allclose(submission, blend.loc[submission.index], rtol=1e-12)

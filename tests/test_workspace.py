@@ -12,6 +12,7 @@ import pytest
 
 from histoblend.errors import ArtifactRefusal, MachineRefusal
 from histoblend.workspace import (
+    File,
     Workspace,
     atomic_write,
     fingerprint,
@@ -190,8 +191,8 @@ def test_every_file_of_a_workspace_has_its_own_path():
     paths = [
         getattr(owner, name)
         for owner in owners
-        for name in dir(type(owner))
-        if isinstance(getattr(type(owner), name), property)
+        for name, attribute in vars(type(owner)).items()
+        if isinstance(attribute, File)
     ]
     assert len(paths) > 30
     assert len(set(paths)) == len(paths)

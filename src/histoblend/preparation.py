@@ -77,8 +77,8 @@ def prepare(request: Request, display: Display, environment: Mapping[str, str]) 
     patches = (len(source.competition.train), len(source.competition.test))
     planned = plan_work(experiments, plan.tta, patches, plan.folds.count)
     scratch = scratch_folder(workspace, environment)
-    cache_bytes = estimate_pack(source.competition)[0] if scratch.is_relative_to(workspace.root) else 0
-    sentences = check_machine(planned, plan.folds.count, patches, workspace.root, device, cache_bytes)
+    cache_bytes = estimate_pack(source.competition)[0] if scratch.is_relative_to(workspace.folder) else 0
+    sentences = check_machine(planned, plan.folds.count, patches, workspace.folder, device, cache_bytes)
     display.tell(f"Device: {device.name}, {device.threads} threads, {device.precision} by default.")
     display.tell(f"Preflight: {resolve_slides(source.competition, plan.folds)}; {'; '.join(sentences)}.")
     return Prepared(

@@ -117,8 +117,8 @@ def write_ranking(metrics: Sequence[Metrics], workspace: Workspace) -> pd.DataFr
 
 def _earlier(workspace: Workspace) -> list[Metrics]:
     """Metrics that earlier runs left."""
-    paths = sorted(workspace.root.glob("experiments/*/metrics.json"))
-    paths += sorted(workspace.root.glob("ensembles/*/metrics.json"))
+    paths = sorted(workspace.folder.glob("experiments/*/metrics.json"))
+    paths += sorted(workspace.folder.glob("ensembles/*/metrics.json"))
     return [_read_metrics(path) for path in paths]
 
 

@@ -27,47 +27,31 @@ from histoblend.errors import ArtifactRefusal, MachineRefusal
 PARTIAL = ".partial"
 
 
+class File:
+    """A path inside the folder of the object it stands on."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, owner: Any, kind: type) -> Path:
+        folder: Path = owner.folder
+        return folder / self.name
+
+
 @dataclass(frozen=True)
 class TaskFolder:
     """The files of one task: one experiment on one fold."""
 
     folder: Path
-
-    @property
-    def weights(self) -> Path:
-        return self.folder / "model.weights.h5"
-
-    @property
-    def saved_model(self) -> Path:
-        return self.folder / "model.keras"
-
-    @property
-    def state(self) -> Path:
-        return self.folder / "state" / "last.npz"
-
-    @property
-    def tensorboard(self) -> Path:
-        return self.folder / "tensorboard"
-
-    @property
-    def history(self) -> Path:
-        return self.folder / "history.csv"
-
-    @property
-    def out_of_fold(self) -> Path:
-        return self.folder / "oof.csv"
-
-    @property
-    def test(self) -> Path:
-        return self.folder / "test.csv"
-
-    @property
-    def roc_curve(self) -> Path:
-        return self.folder / "roc.png"
-
-    @property
-    def done(self) -> Path:
-        return self.folder / "done.json"
+    weights = File("model.weights.h5")
+    saved_model = File("model.keras")
+    state = File("state/last.npz")
+    tensorboard = File("tensorboard")
+    history = File("history.csv")
+    out_of_fold = File("oof.csv")
+    test = File("test.csv")
+    roc_curve = File("roc.png")
+    done = File("done.json")
 
 
 @dataclass(frozen=True)
@@ -75,24 +59,13 @@ class ExperimentFolder:
     """The files of one experiment over all folds."""
 
     folder: Path
-
-    @property
-    def config(self) -> Path:
-        return self.folder / "config.yaml"
-
-    @property
-    def out_of_fold(self) -> Path:
-        return self.folder / "oof.csv"
-
-    @property
-    def test(self) -> Path:
-        return self.folder / "test.csv"
-
-    @property
-    def metrics(self) -> Path:
-        return self.folder / "metrics.json"
+    config = File("config.yaml")
+    out_of_fold = File("oof.csv")
+    test = File("test.csv")
+    metrics = File("metrics.json")
 
     def task(self, fold: int) -> TaskFolder:
+        """The folder of one fold's task."""
         return TaskFolder(self.folder / f"fold_{fold}")
 
 
@@ -101,71 +74,36 @@ class EnsembleFolder:
     """The files of one blend."""
 
     folder: Path
-
-    @property
-    def weights(self) -> Path:
-        return self.folder / "weights.json"
-
-    @property
-    def out_of_fold(self) -> Path:
-        return self.folder / "oof.csv"
-
-    @property
-    def test(self) -> Path:
-        return self.folder / "test.csv"
-
-    @property
-    def metrics(self) -> Path:
-        return self.folder / "metrics.json"
-
-    @property
-    def submission(self) -> Path:
-        return self.folder / "submission.csv"
+    weights = File("weights.json")
+    out_of_fold = File("oof.csv")
+    test = File("test.csv")
+    metrics = File("metrics.json")
+    submission = File("submission.csv")
 
 
 @dataclass(frozen=True)
 class Workspace:
     """The output folder of a run."""
 
-    root: Path
-
-    @property
-    def folds(self) -> Path:
-        return self.root / "folds.csv"
-
-    @property
-    def folds_record(self) -> Path:
-        return self.root / "folds.json"
-
-    @property
-    def run_record(self) -> Path:
-        return self.root / "run.json"
-
-    @property
-    def ranking(self) -> Path:
-        return self.root / "ranking.csv"
-
-    @property
-    def submission(self) -> Path:
-        return self.root / "submission.csv"
-
-    @property
-    def cache(self) -> Path:
-        return self.root / "cache"
-
-    @property
-    def archive(self) -> Path:
-        return self.root / "archive"
-
-    @property
-    def experiments(self) -> Path:
-        return self.root / "experiments"
+    folder: Path
+    folds = File("folds.csv")
+    folds_record = File("folds.json")
+    run_record = File("run.json")
+    ranking = File("ranking.csv")
+    submission = File("submission.csv")
+    cache = File("cache")
+    archive = File("archive")
+    experiments = File("experiments")
+    lock = File(".lock")
+    lock_holder = File(".lock-holder.json")
 
     def experiment(self, name: str) -> ExperimentFolder:
+        """The folder of one experiment."""
         return ExperimentFolder(self.experiments / name)
 
     def ensemble(self, name: str) -> EnsembleFolder:
-        return EnsembleFolder(self.root / "ensembles" / name)
+        """The folder of one blend."""
+        return EnsembleFolder(self.folder / "ensembles" / name)
 
 
 def scratch_folder(workspace: Workspace, environment: Mapping[str, str]) -> Path:
@@ -303,10 +241,10 @@ def locked(workspace: Workspace) -> Iterator[None]:
     Raises:
         MachineRefusal: another run holds it, or the folder cannot be written.
     """
-    with storage_errors(workspace.root):
-        workspace.root.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(workspace.root / ".lock", timeout=0)
-        holder = workspace.root / ".lock-holder.json"
+    with storage_errors(workspace.folder):
+        workspace.folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(workspace.lock, timeout=0)
+        holder = workspace.lock_holder
         try:
             lock.acquire()
         except filelock.Timeout:
@@ -329,7 +267,7 @@ def _held(workspace: Workspace, holder: Path) -> MachineRefusal:
         content = read_json(holder)
         who = f"the run with process id {content['pid']} on {content['host']}, since {content['since']}"
     return MachineRefusal(
-        f"The output folder {workspace.root} is in use by {who}.",
+        f"The output folder {workspace.folder} is in use by {who}.",
         "one run per output folder",
         "wait for it, stop it, or give this run an --output of its own.",
     )

@@ -110,7 +110,7 @@ def inputs(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> TaskInputs:
     packed = pack(competition, root / "scratch", 1)
     workspace = Workspace(root / "output")
     folds = make_split(workspace, competition, packed, FoldSettings(count=3)).folds
-    return TaskInputs(workspace, packed, folds, DEVICE, FeedWorkers(0), lambda text: None)
+    return TaskInputs(workspace, packed, folds, DEVICE, FeedWorkers(0), False, lambda text: None)
 
 
 def recipe(network: dict[str, Any] | None = None, **changes: Any) -> Experiment:
