@@ -241,3 +241,40 @@ def test_the_plan_follows_data_and_device(competition: _Competition, gpu: bool, 
     assert name == plan
     assert reason
     assert fitting_plan(None, gpu)[0] == "quick"
+
+
+def test_data_under_another_name_is_the_same_data(finished: Path, toy: Path, tmp_path: Path):
+    moved = Path(shutil.copytree(toy, tmp_path / "renamed"))
+    _, text = again(moved, finished)
+    assert "4 of 4 tasks are done already." in text
+
+
+def test_a_change_before_the_first_task_is_no_change(finished: Path, toy: Path):
+    for fold in (0, 1):
+        shutil.rmtree(finished / f"experiments/first/fold_{fold}")
+    ranking, _ = again(toy, finished, settings=("training.epochs=1",), experiments=("first",))
+    assert set(ranking["name"]) >= {"first", "second"}
+
+
+def test_a_task_that_fails_stops_the_run_and_keeps_the_others(
+    toy: Path, tmp_path: Path, toy_configs: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from histoblend.training import network_task
+
+    fit = network_task.fit
+
+    def failing(job: network_task.FitJob) -> object:
+        if "fold_1" in str(job.state_path):
+            raise RuntimeError("out of luck")
+        return fit(job)
+
+    monkeypatch.setattr(network_task, "fit", failing)
+    output = tmp_path / "output"
+    with pytest.raises(RuntimeError, match="out of luck"):
+        again(toy, output, experiments=("first",))
+    assert (output / "experiments/first/fold_0/done.json").exists()
+    assert not (output / "ranking.csv").exists()
+    monkeypatch.setattr(network_task, "fit", fit)
+    ranking, text = again(toy, output, experiments=("first",))
+    assert "1 of 2 tasks are done already." in text
+    assert ranking["status"].eq("complete").all()

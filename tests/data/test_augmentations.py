@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import random
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from typing import Any
 
@@ -202,3 +203,13 @@ def test_what_cannot_work_is_refused_with_the_nearest_name(spec: Any, words: str
 @pytest.mark.parametrize("name", CUSTOM)
 def test_a_custom_transform_works_by_its_name_alone(patches: np.ndarray, name: str) -> None:
     assert not np.array_equal(augment(patches, [{"name": name, "p": 1.0}], 0), patches)
+
+
+def test_two_threads_draw_apart() -> None:
+    augmenter = build_augmenter(resolve_augmentation("heavy"))
+    images = np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3), dtype=np.uint8)
+    alone = [augmenter.augment_batch(images, seed) for seed in range(24)]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda seed: augmenter.augment_batch(images, seed), range(24)))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)

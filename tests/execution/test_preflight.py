@@ -77,6 +77,13 @@ def test_the_disk_has_to_hold_the_weights_of_every_fold_of_every_experiment(
         check_machine([planned(25_000_000)], 10, PATCHES, tmp_path, DEVICE)
 
 
+def test_a_pixel_cache_on_the_same_disk_counts(machine: SimpleNamespace, tmp_path: Path) -> None:
+    machine.disk = 7.0
+    check_machine([planned()], 5, PATCHES, tmp_path, DEVICE, cache_bytes=6 * GIB)
+    with pytest.raises(MachineRefusal, match="artifacts of this plan take"):
+        check_machine([planned()], 5, PATCHES, tmp_path, DEVICE, cache_bytes=7 * GIB)
+
+
 def test_little_memory_is_refused_with_what_to_do(machine: SimpleNamespace, tmp_path: Path) -> None:
     machine.memory = 1.5
     with pytest.raises(MachineRefusal, match=r"1\.5 GiB of memory are free(.|\n)*batch_size(.|\n)*workers=0"):

@@ -31,6 +31,8 @@ def record(views: int = 4, precision: str = "float32", data: dict[str, str] = DA
 
 @pytest.fixture
 def folder(tmp_path: Path) -> ExperimentFolder:
+    """Of an experiment whose first task has begun."""
+    (tmp_path / "one/fold_0").mkdir(parents=True)
     return ExperimentFolder(tmp_path / "one")
 
 
@@ -148,3 +150,18 @@ def test_a_damaged_record_is_refused_by_what_it_lacks(folder: ExperimentFolder, 
     folder.config.write_text("\n".join(lines[:start] + lines[end:]) + "\n")
     with pytest.raises(ArtifactRefusal, match=f"lacks {key}(.|\n)*histoblend archive one"):
         started_record(folder, record())
+
+
+def test_before_any_task_has_begun_there_is_nothing_to_protect(tmp_path: Path):
+    """A run that was stopped, or refused, between its records and its first task."""
+    folder = ExperimentFolder(tmp_path / "one")
+    old, new = started_record(folder, record()), record(seed=1)
+    assert started_record(folder, new) == new == read_record(folder) != old
+    folder.task(2).folder.mkdir()
+    with pytest.raises(ArtifactRefusal, match=r"experiment\.seed: 1 -> 0"):
+        started_record(folder, record())
+
+
+def test_the_same_data_under_another_name_are_the_same(folder: ExperimentFolder):
+    old = started_record(folder, record())
+    assert started_record(folder, record(data={**DATA, "data_set": "hcd-copy"})) == old
