@@ -191,7 +191,7 @@ def test_a_dry_run_writes_nothing(toy: Path, tmp_path: Path, toy_configs: Path):
     ranking, text = again(toy, tmp_path / "output", dry_run=True)
     assert ranking is None
     assert "packing takes about" in text
-    assert "slides: map" in text
+    assert "slides: 6 slides from the map" in text
     assert not (tmp_path / "output").exists()
 
 

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from histoblend.config_files import load_plan, plan_experiments
 from histoblend.errors import ArtifactRefusal
 from histoblend.evaluation.auc import percentile_ranks
 from histoblend.pipeline import run
-from histoblend.preparation import Request
+from histoblend.preparation import Request, other_experiments
 from histoblend.reporting.progress import Display
 
 EVERYTHING = {"first", "second", "toy_logit_mean", "toy_rank_mean"}
@@ -90,6 +91,29 @@ def test_an_experiment_trained_with_other_settings_than_the_plans_is_left_out_al
     np.testing.assert_array_equal(
         submission["label"], percentile_ranks(first.loc[submission.index, "logit"].to_numpy())
     )
+
+
+def test_what_was_trained_with_set_stays_in_the_blend_of_a_run_with_the_same_set(
+    finished: Path, toy: Path, toy_configs: Path
+):
+    """The files say seed 7; the whole run and the narrower one both said ``--set seed=0``."""
+    for name in ("first", "second"):
+        change(toy_configs, name, "network:", "seed: 7\nnetwork:")
+    submission = (finished / "submission.csv").read_bytes()
+    _, text = again(toy, finished, settings=("seed=0",), experiments=("first",))
+    assert "left out" not in text
+    assert weights(finished) == {"first": 0.5, "second": 0.5}
+    assert (finished / "submission.csv").read_bytes() == submission
+
+
+def test_the_plans_other_experiments_are_those_with_this_runs_set_and_those_of_its_file(toy_configs: Path):
+    plan = load_plan("toy", toy_configs, ("seeds=[0, 1]", "training.epochs=3"))
+    chosen = plan_experiments(plan, toy_configs, ("first",))
+    assert [one.name for one in chosen] == ["first", "first.seed1"]
+    others = other_experiments(plan, "toy", chosen, toy_configs)
+    assert [(one.name, one.seed, one.training.epochs) for one in others] == [
+        ("second", 0, 3), ("second.seed1", 1, 3), ("second", 0, 1),
+    ]  # fmt: skip
 
 
 def test_a_yardstick_is_ranked_and_not_blended(finished: Path, toy: Path, toy_configs: Path):

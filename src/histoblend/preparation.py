@@ -39,7 +39,8 @@ class Prepared:
 
     Attributes:
         planned: the experiments that were asked for, with their costs.
-        others: the plan's other experiments, as the files have them: blended if they were trained so before.
+        others: the plan's other experiments, blended if they were trained so before: each as this run's
+            ``--set`` has it, then as its file does.
     """
 
     workspace: Workspace
@@ -89,7 +90,7 @@ def prepare(request: Request, display: Display, environment: Mapping[str, str]) 
         folds=folds,
         device=device,
         planned=planned,
-        others=other_experiments(request.plan or plan.name, experiments, configs),
+        others=other_experiments(plan, request.plan or plan.name, experiments, configs),
     )
 
 
@@ -114,11 +115,11 @@ def fitting_plan(source: Source | None, gpu: bool) -> tuple[str, str]:
     return "quick", f"there are {count:,} real patches and no GPU is visible"
 
 
-def other_experiments(plan: str, chosen: list[Experiment], configs: Path) -> list[Experiment]:
-    """The experiments of `plan` (name or path) that were not asked for, without this run's ``--set``."""
+def other_experiments(plan: Plan, file: str, chosen: list[Experiment], configs: Path) -> list[Experiment]:
+    """The experiments of `plan` that were not asked for, with this run's ``--set``, then as in its `file`."""
     names = {experiment.name for experiment in chosen}
-    as_filed = plan_experiments(load_plan(plan, configs), configs)
-    return [one for one in as_filed if one.name not in names]
+    both = [*plan_experiments(plan, configs), *plan_experiments(load_plan(file, configs), configs)]
+    return [one for one in both if one.name not in names]
 
 
 def draw_missing(folder: Path, plan: Plan, display: Display) -> Source:

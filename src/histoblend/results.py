@@ -30,6 +30,7 @@ def scoring_of(prepared: Prepared, packed: Pack, split: Split) -> Scoring:
     solution = competition.solution
     about = {
         "slides_policy": split.policy,
+        "inner_split": False,  # of a blend: nothing watches it; an experiment says its own
         "data_set": competition.name,
         "synthetic": competition.synthetic,
         "data_fingerprint": packed.fingerprint,
@@ -49,18 +50,22 @@ def collect_all(
 ) -> list[Metrics]:
     """Tables and metrics of the plan's experiments that have a finished fold.
 
-    `others`, which this run was not asked for, count only if they were trained as their fresh records say.
+    `others`, which this run was not asked for, count only if they were trained as one of their fresh records says.
     """
-    kept = [planned.experiment for planned in prepared.planned]
+    kept = {planned.experiment.name: planned.experiment for planned in prepared.planned}
+    unlike = []
     for experiment, fresh in others:
         folder = prepared.workspace.experiment(experiment.name)
-        if not folder.config.exists():
+        if experiment.name in kept or not folder.config.exists():
             continue
         if record_differences(read_record(folder), fresh):
-            display.tell(f"{experiment.name} was trained with other settings than the plan's: left out.")
-            continue
-        kept.append(experiment)
-    collected = [_collected(experiment, prepared.workspace, scoring) for experiment in kept]
+            unlike.append(experiment.name)
+        else:
+            kept[experiment.name] = experiment
+    for name in dict.fromkeys(unlike):
+        if name not in kept:
+            display.tell(f"{name} was trained with other settings than the plan's: left out.")
+    collected = [_collected(experiment, prepared.workspace, scoring) for experiment in kept.values()]
     return [metrics for metrics in collected if metrics is not None]
 
 

@@ -79,6 +79,16 @@ def test_slides_are_joined_by_id_whatever_the_order_of_the_map(
     assert again.fingerprint == split.fingerprint and again.policy == "map"
 
 
+def test_the_split_is_joined_to_the_pack_by_id(
+    competition: Competition, packed: Pack, workspace: Workspace
+) -> None:
+    """A pack is sorted by id, as a split is; that they agree must not hang on it."""
+    made = make_split(workspace, competition, packed, THREE)
+    turned = replace(packed, train=packed.train[::-1].reset_index(drop=True))
+    folds = make_split(workspace, competition, turned, THREE).folds
+    pd.testing.assert_frame_equal(folds, made.folds[::-1].reset_index(drop=True))
+
+
 def test_a_kept_split_is_read_back_the_same(
     competition: Competition, packed: Pack, workspace: Workspace
 ) -> None:
