@@ -34,7 +34,7 @@ def synthetic_sheet(data: Path, path: Path) -> None:
 def main(data: Path, output: Path, pictures: Path) -> None:
     pictures.mkdir(parents=True, exist_ok=True)
     synthetic_sheet(data, pictures / "synthetic.png")
-    write_augment_preview("small_vgg", data, pictures / "augment-preview.png", (4, 1), {})
+    write_augment_preview("small_vgg", data, pictures / "augment-preview.png", (2, 1), {})
     shutil.copy(output / "experiments/course_cnn/fold_0/roc.png", pictures / "roc.png")
 
 
