@@ -278,3 +278,12 @@ def test_a_task_that_fails_stops_the_run_and_keeps_the_others(
     ranking, text = again(toy, output, experiments=("first",))
     assert "1 of 2 tasks are done already." in text
     assert ranking["status"].eq("complete").all()
+
+
+def test_a_setting_for_the_experiment_asked_for_need_not_fit_the_others(
+    toy: Path, tmp_path: Path, toy_configs: Path
+):
+    """`depths` is a parameter of the network of `first` and not of that of `second`."""
+    settings = ("network.depths=[1, 2]", "training.epochs=1")
+    ranking, _ = again(toy, tmp_path / "output", experiments=("first",), settings=settings)
+    assert "first" in set(ranking["name"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,8 +119,17 @@ def fitting_plan(source: Source | None, gpu: bool) -> tuple[str, str]:
 def other_experiments(plan: Plan, file: str, chosen: list[Experiment], configs: Path) -> list[Experiment]:
     """The experiments of `plan` that were not asked for, with this run's ``--set``, then as in its `file`."""
     names = {experiment.name for experiment in chosen}
-    both = [*plan_experiments(plan, configs), *plan_experiments(load_plan(file, configs), configs)]
+    both = [*_accepting(plan, configs), *plan_experiments(load_plan(file, configs), configs)]
     return [one for one in both if one.name not in names]
+
+
+def _accepting(plan: Plan, configs: Path) -> list[Experiment]:
+    """The plan's experiments that this run's ``--set`` fits; it may be meant for those asked for only."""
+    accepting: dict[str, Experiment] = {}
+    for file in plan.experiments:
+        with suppress(ConfigRefusal):
+            accepting |= {one.name: one for one in plan_experiments(plan, configs, [Path(file).stem])}
+    return list(accepting.values())
 
 
 def draw_missing(folder: Path, plan: Plan, display: Display) -> Source:
