@@ -136,7 +136,7 @@ def test_a_screened_fold_is_partial_ranked_apart_and_not_blended(
 def test_a_changed_experiment_stops_and_says_what_differs(finished: Path, toy: Path):
     before = file_bytes(finished, "*.csv")
     with pytest.raises(
-        ArtifactRefusal, match=r"experiment\.training\.epochs: 2 -> 3(.|\n)*histoblend archive first"
+        ArtifactRefusal, match=r"experiment\.training\.epochs: 2 -> 3(.|\n)*archive first --output"
     ):
         again(toy, finished, settings=("training.epochs=3",))
     assert file_bytes(finished, "*.csv") == before

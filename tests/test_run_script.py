@@ -45,7 +45,7 @@ def test_on_kaggle_without_data_it_refuses(tmp_path: Path):
 def test_words_other_than_test_and_run_are_commands(tmp_path: Path):
     done = started("archive", "nothing", cwd=tmp_path, KAGGLE_KERNEL_RUN_TYPE="Interactive")
     assert done.returncode == 4
-    assert "There is no experiment 'nothing'" in done.stderr
+    assert "holds no artifacts of an experiment 'nothing'" in done.stderr
 
 
 def test_a_python_that_is_too_old_is_no_python(tmp_path: Path):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from histoblend.config_files import config_names, configs_folder
+from histoblend.config_files import configs_folder
 from histoblend.errors import ArtifactRefusal, nearest
 from histoblend.preparation import default_output
 from histoblend.workspace import Workspace, locked, storage_errors
@@ -22,9 +22,9 @@ def archive_experiment(name: str, output: Path | None, environment: Mapping[str,
     workspace = Workspace(root.absolute())
     there = [path.name for path in sorted(workspace.experiments.glob("*")) if path.is_dir()]
     if name not in there:  # not whether its folder exists: that of an empty name holds all experiments
-        known = there or list(config_names(configs_folder(environment) / "experiments"))
-        found = f"There is no experiment {name!r} in {workspace.experiments}."
-        raise ArtifactRefusal(f"{found} {nearest(name, known)}")
+        found = f"{workspace.folder} holds no artifacts of an experiment {name!r}."
+        other = "Was it another --output?" if not there else nearest(name, there)
+        raise ArtifactRefusal(f"{found} {other}")
     target = workspace.archive / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     with locked(workspace), storage_errors(workspace.archive):
         workspace.archive.mkdir(exist_ok=True)

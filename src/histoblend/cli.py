@@ -76,6 +76,7 @@ def draw(
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
     train_patches: Annotated[int, typer.Option(help="Labelled patches.")] = 2000,
     test_patches: Annotated[int, typer.Option(help="Test patches, of other slides.")] = 1000,
+    slides: Annotated[int, typer.Option(help="Slides of the training patches; test has half as many.")] = 36,
     seed: Annotated[int, typer.Option(help="The same seed draws the same bytes.")] = 0,
 ) -> None:
     """Draw the synthetic competition into a folder."""
@@ -84,7 +85,7 @@ def draw(
 
     display = Display()
     with display.counting(f"Drawing a SYNTHETIC competition into {folder}") as count:
-        draw_competition(folder, train_patches, test_patches, seed=seed, progress=count)
+        draw_competition(folder, train_patches, test_patches, slides, seed, count)
     display.tell(f"Drawn: {folder} (SYNTHETIC)")
 
 

@@ -128,7 +128,8 @@ def load_experiment(name: str, configs: Path, overrides: Mapping[str, Any] | Non
     """
     stem, path = _named_file(configs / "experiments", "experiment", name)
     content = merged({"name": stem, **read_yaml(path)}, overrides or {})
-    return _validated(Experiment, content, str(path))
+    where = f"{path}, with what the plan or --set lays over it" if overrides else str(path)
+    return _validated(Experiment, content, where)
 
 
 def experiment_names(plan: Plan) -> dict[str, tuple[str, int]]:

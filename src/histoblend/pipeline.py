@@ -70,7 +70,7 @@ def preview(prepared: Prepared, display: Display) -> None:
     needed = f"packing takes about {duration(seconds)} and {size / 2**30:.2f} GiB"
     display.tell(f"Pixels: {'packed already' if known else needed} ({prepared.scratch}).")
     display.show(printed_tasks(prepared.planned, prepared.folds, prepared.device, prepared.workspace))
-    display.tell("Dry run: nothing was trained.")
+    display.tell("Dry run: nothing was trained, and no pixel was looked at.")
 
 
 def open_pack(prepared: Prepared, display: Display) -> Pack:

@@ -100,7 +100,7 @@ def choose_plan(request: Request, source: Source | None, configs: Path, display:
     if request.plan is not None:
         return load_plan(request.plan, configs, request.settings)
     name, why = fitting_plan(source, bool(gpu_names()))
-    display.tell(f"Plan: {name}, because {why}. Others: histoblend run PLAN.")
+    display.tell(f"Plan: {name}, because {why}. Others: ./run.sh run PLAN.")
     return load_plan(name, configs, request.settings)
 
 

@@ -108,7 +108,7 @@ def rank_all(metrics: Sequence[Metrics], workspace: Workspace, display: Display)
     """Write and print the ranking: this run's experiments and blends, and those of earlier runs in this folder."""
     table = write_ranking(metrics, workspace)
     if len(table):
-        display.show(printed_ranking(table))
+        display.show(printed_ranking(table, display.console.width))
     return table
 
 

@@ -51,7 +51,7 @@ CHANGES = [
 def test_what_changes_the_numbers_changes_the_fingerprint_and_stops(folder: ExperimentFolder, change: dict):
     old, new = started_record(folder, record()), record(**change)
     assert new.fingerprint != old.fingerprint
-    with pytest.raises(ArtifactRefusal, match=r"has changed(.|\n)* -> (.|\n)*histoblend archive one"):
+    with pytest.raises(ArtifactRefusal, match=r"has changed(.|\n)* -> (.|\n)*archive one --output"):
         started_record(folder, new)
     assert read_record(folder) == old
 
@@ -148,7 +148,7 @@ def test_a_damaged_record_is_refused_by_what_it_lacks(folder: ExperimentFolder, 
     start = next(number for number, line in enumerate(lines) if line.startswith(f"{key}:"))
     end = next((n for n, line in enumerate(lines) if n > start and line[0] != " "), len(lines))
     folder.config.write_text("\n".join(lines[:start] + lines[end:]) + "\n")
-    with pytest.raises(ArtifactRefusal, match=f"lacks {key}(.|\n)*histoblend archive one"):
+    with pytest.raises(ArtifactRefusal, match=f"lacks {key}(.|\n)*archive one --output"):
         started_record(folder, record())
 
 

@@ -91,7 +91,7 @@ def test_killed_twice_gives_the_same_weights(toy: Path, toy_configs: Path, tmp_p
     second = kill_after(start(toy, cut, workers=2), task, epochs=len(first) + 3)
     assert second[: len(first)] == first  # seconds and all: the second run went on, it did not start again
     assert start(toy, cut, workers=2).wait() == 0
-    history = pd.read_csv(task / "history.csv")
+    history = pd.read_csv(task / "history.csv", float_precision="round_trip")
     assert history["seconds"].tolist()[: len(second)] == [row["seconds"] for row in second]
 
     assert start(toy, whole, workers=0).wait() == 0  # nor does the number of workers matter
@@ -102,4 +102,6 @@ def test_killed_twice_gives_the_same_weights(toy: Path, toy_configs: Path, tmp_p
         np.testing.assert_array_equal(found[name], value, err_msg=name)
     assert (task / "oof.csv").read_bytes() == (reference / "oof.csv").read_bytes()
     same = ["epoch", "loss", "accuracy", "inner_auc", "learning_rate"]
-    pd.testing.assert_frame_equal(history[same], pd.read_csv(reference / "history.csv")[same])
+    pd.testing.assert_frame_equal(
+        history[same], pd.read_csv(reference / "history.csv", float_precision="round_trip")[same]
+    )

@@ -193,24 +193,24 @@ def check_machine(
     disk_free = shutil.disk_usage(nearest_existing(output)).free
     if disk_needed > disk_free:
         raise MachineRefusal(
-            f"{_gib(disk_free)} are free for {output}, the artifacts of this plan take {_gib(disk_needed)}.",
+            f"{_size(disk_free)} are free for {output}, the artifacts of this plan take {_size(disk_needed)}.",
             "room for weights, states and predictions",
             "free some space or choose another --output.",
         )
     needed, free = memory_needed(planned, device), available_memory()
     if free is not None and needed > free:
         raise MachineRefusal(
-            f"{_gib(free)} of memory are free, the largest task takes about {_gib(needed)}.",
+            f"{_size(free)} of memory are free, the largest task takes about {_size(needed)}.",
             "memory for the network's activations and the feed",
             "lower training.batch_size or input_size, or use fewer workers (--set execution.workers=0).",
         )
     sentences = [
         _weights_sentence(planned),
-        f"disk: about {_gib(disk_needed)} of artifacts, {_gib(disk_free)} free",
-        f"memory: about {_gib(needed)} needed, {'unknown' if free is None else _gib(free)} free",
+        f"disk: about {_size(disk_needed)} of artifacts, {_size(disk_free)} free",
+        f"memory: about {_size(needed)} needed, {'unknown' if free is None else _size(free)} free",
     ]
     if device.kind == "gpu":
-        sentences.append(f"on the card: about {_gib(_step_memory(planned, device))} for the largest step")
+        sentences.append(f"on the card: about {_size(_step_memory(planned, device))} for the largest step")
     return tuple(sentence for sentence in sentences if sentence)
 
 
@@ -256,5 +256,5 @@ def available_memory() -> float | None:
     return None
 
 
-def _gib(size: float) -> str:
-    return f"{size / 2**30:.1f} GiB"
+def _size(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"

@@ -71,7 +71,7 @@ def read_record(folder: ExperimentFolder) -> Record:
         raise ArtifactRefusal(
             f"{folder.config} is damaged: it lacks {', '.join(missing)}.",
             "the record of an experiment's start",
-            f"put the experiment aside with `histoblend archive {folder.folder.name}`, or restore the file.",
+            f"restore it, or: ./run.sh archive {folder.folder.name} --output {folder.folder.parents[1]}",
         )
     return record
 
@@ -95,7 +95,7 @@ def started_record(folder: ExperimentFolder, fresh: Record) -> Record:
             + "\n  ".join(differences),
             "the configuration, data and folds it was started with",
             f"undo the change; or give the changed experiment a file of its own; or choose another --output; "
-            f"or put the old artifacts aside with `histoblend archive {name}`.",
+            f"or put the old artifacts aside: ./run.sh archive {name} --output {folder.folder.parents[1]}",
         )
     return old
 

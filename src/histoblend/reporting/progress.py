@@ -94,7 +94,7 @@ def epoch_line(row: dict[str, float], epochs: int) -> str:
 
 
 def _columns() -> tuple[TextColumn | BarColumn, ...]:
-    return TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[detail]}")
+    return TextColumn("{task.description}"), BarColumn(bar_width=12), TextColumn("{task.fields[detail]}")
 
 
 def _plain_observer(label: str, clock: Clock, tell: Callable[[str], None]) -> Observer:
@@ -122,7 +122,7 @@ def _live_observer(progress: Progress, bar: TaskID, clock: Clock) -> Observer:
     def on_step(epoch: int, step: int, loss: float) -> None:
         done = epoch * steps + step
         left = duration(clock.left(done / (epochs * steps)))
-        detail = f"epoch {epoch + 1}/{epochs} step {step}/{steps}  loss {loss:.4f}{last}  left {left}"
+        detail = f"epoch {epoch + 1}/{epochs}  left {left}  loss {loss:.4f}{last}"
         progress.update(bar, completed=done, detail=detail)
 
     def on_epoch(row: dict[str, float]) -> None:
@@ -130,5 +130,7 @@ def _live_observer(progress: Progress, bar: TaskID, clock: Clock) -> Observer:
         auc = f"  inner AUC {row['inner_auc']:.4f}" if "inner_auc" in row else ""
         last = f"{auc}  {row['images_per_second']:.0f} images/s"
         progress.update(bar, completed=row["epoch"] * steps)
+        if row["epoch"] >= epochs:
+            progress.update(bar, detail="finishing: predictions of the held-out fold and of test")
 
     return Observer(on_start, on_step, on_epoch)

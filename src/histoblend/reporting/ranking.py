@@ -18,6 +18,9 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+WIDE = 96  # columns that the whole printed table takes
+
+
 def ranking_table(metrics: Sequence[Metrics]) -> pd.DataFrame:
     """One row an experiment or blend: the complete ones by pooled AUC, then the partial ones by theirs.
 
@@ -47,8 +50,11 @@ def _row(one: Metrics) -> dict[str, Any]:
     }
 
 
-def printed_ranking(table: pd.DataFrame) -> Table:
-    """The ranking for a terminal of 80 columns; a synthetic data set stands in its title."""
+def printed_ranking(table: pd.DataFrame, width: int = WIDE) -> Table:
+    """The ranking for a terminal of `width` columns; a synthetic data set stands in its title.
+
+    Where it is narrow, minutes and images/s are left to ranking.csv: a score is never cut.
+    """
     synthetic = bool(table["synthetic"].any())
     title = f"Ranking on {table['data_set'].iloc[0]}, folds by {table['slides_policy'].iloc[0]}"
     printed = Table(
@@ -59,11 +65,14 @@ def printed_ranking(table: pd.DataFrame) -> Table:
         caption="yardstick: ranked, not blended; partial: not all folds, ranked apart, not blended",
         caption_justify="left",
     )
-    headings = ["#", "name", "AUC", "folds: mean ± std", "TTA", "folds", "min", "img/s"]
-    for heading in headings + (["LB*"] if synthetic else []):
+    headings = ["#", "name", "AUC", "folds: mean ± std", "TTA", "folds"]
+    headings += (["LB*"] if synthetic else []) + (["min", "img/s"] if width >= WIDE else [])
+    for heading in headings:
         printed.add_column(heading, justify="left" if heading in ("name", "folds") else "right", no_wrap=True)
     for row in table.to_dict("records"):
-        printed.add_row(*_cells(row, synthetic), style="bold" if row["kind"] == "blend" else None)
+        printed.add_row(
+            *_cells(row, synthetic)[: len(headings)], style="bold" if row["kind"] == "blend" else None
+        )
     if synthetic:
         printed.caption = f"{printed.caption}\nLB*: AUC on the synthetic test patches"
     return printed
@@ -74,13 +83,13 @@ def _cells(row: dict[str, Any], synthetic: bool) -> list[str]:
         "partial" if row["status"] == "partial" else str(row["rank"]),
         row["name"] + (" (yardstick)" if row["kind"] == "yardstick" else ""),
         f"{row['auc_pooled']:.4f}",
-        f"{row['auc_fold_mean']:.4f} ± {row['auc_fold_std']:.4f}",
+        f"{row['auc_fold_mean']:.4f}" + (f" ± {row['auc_fold_std']:.4f}" if " " in row["folds"] else ""),
         _number(row["tta_gain"], "+.4f"),
         row["folds"].replace(" ", ""),
-        _number(row["minutes"], ".1f") if row["minutes"] else "",
-        _number(row["images_per_second"], ".0f"),
+        *([_number(row["local_leaderboard"], ".4f")] if synthetic else []),
     ]
-    return [*cells, _number(row["local_leaderboard"], ".4f")] if synthetic else cells
+    minutes = _number(row["minutes"], ".1f") if row["minutes"] else ""
+    return [*cells, minutes, _number(row["images_per_second"], ".0f")]
 
 
 def _number(value: float | None, form: str) -> str:

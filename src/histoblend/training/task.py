@@ -139,7 +139,8 @@ def _check_fingerprint(folder: TaskFolder, fingerprint: str) -> None:
         raise ArtifactRefusal(
             f"{folder.folder} was made with another configuration, data set or split ({found}).",
             f"fingerprint {fingerprint}, as in config.yaml beside it",
-            f"put it aside with `histoblend archive {folder.folder.parent.name}`, or choose another --output.",
+            f"choose another --output, or: ./run.sh archive {folder.folder.parent.name} "
+            f"--output {folder.folder.parents[2]}",
         )
 
 
