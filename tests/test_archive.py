@@ -77,8 +77,8 @@ def test_what_is_no_experiment_stays_where_it_is(output: Path, name: str) -> Non
     assert contents(output) == before
 
 
-def test_without_any_artifacts_the_configs_are_named(tmp_path: Path, toy_configs: Path) -> None:
-    with pytest.raises(ArtifactRefusal, match="Did you mean first"):
+def test_without_any_artifacts_another_output_is_suggested(tmp_path: Path, toy_configs: Path) -> None:
+    with pytest.raises(ArtifactRefusal, match="Was it another --output"):
         archived("fist", tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
 
