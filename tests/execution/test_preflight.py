@@ -61,7 +61,7 @@ def test_enough_of_everything_is_said_in_figures(machine: SimpleNamespace, tmp_p
 
 def test_a_small_disk_is_refused_with_what_to_do(machine: SimpleNamespace, tmp_path: Path) -> None:
     machine.disk = 0.01
-    with pytest.raises(MachineRefusal, match=r"0\.0 GiB are free for .*output(.|\n)*another --output"):
+    with pytest.raises(MachineRefusal, match=r"10 MiB are free for .*output(.|\n)*another --output"):
         check_machine([planned(25_000_000)], 5, PATCHES, tmp_path / "output", DEVICE)
 
 
