@@ -234,6 +234,12 @@ def fingerprint(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def file_hash(path: Path) -> str:
+    """Sixteen hex digits of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+
+
 @contextmanager
 def locked(workspace: Workspace) -> Iterator[None]:
     """Hold the output folder for this run; the lock goes with the process, even when it is killed.

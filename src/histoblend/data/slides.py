@@ -52,7 +52,7 @@ def assign_slides(
         policy: ``map`` takes `slide_map`; ``stain-clusters`` makes pseudo-slides; ``none`` makes every patch
             a slide of its own; ``auto`` takes the map if there is one and pseudo-slides else.
         images: uint8 (n, 96, 96, 3), in the order of `train`.
-        clusters: number of pseudo-slides; by default the square root of the number of patches, 10 to 256.
+        clusters: number of pseudo-slides; as many as `default_clusters` says where it is None.
 
     Raises:
         DataRefusal: the map asked for is not there, is malformed, or covers only part of the ids.

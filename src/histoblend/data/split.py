@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from histoblend.data.folds import folds_fingerprint, make_folds, read_folds, wri
 from histoblend.data.pack import Pack
 from histoblend.data.slides import assign_slides
 from histoblend.errors import ArtifactRefusal
-from histoblend.workspace import Workspace, read_json, write_json
+from histoblend.workspace import Workspace, file_hash, read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,8 @@ def make_split(workspace: Workspace, competition: Competition, pack: Pack, setti
     """
     path, _ = resolve_slide_map(competition, settings)
     wanted: dict[str, Any] = {**settings.model_dump(mode="json"), "data": pack.fingerprint}
-    wanted["slide_map"] = content_hash(path) if path is not None and path.is_file() else None
+    # Known by its content, not by where it lies today.
+    wanted["slide_map"] = file_hash(path) if path is not None and path.is_file() else None
     if workspace.folds.exists() and workspace.folds_record.exists():
         return _kept(workspace, pack, wanted)
     slides = assign_slides(pack.train, settings.slides, path, pack.train_images(), settings.seed)
@@ -63,11 +63,6 @@ def make_split(workspace: Workspace, competition: Competition, pack: Pack, setti
     found = {"policy": slides.policy, "sentence": slides.sentence}
     write_json(workspace.folds_record, {"settings": wanted, **found})
     return Split(_aligned(folds, pack), folds_fingerprint(folds), **found)
-
-
-def content_hash(path: Path) -> str:
-    """Twelve hex digits of a file's bytes: a slide map is known by its content, not by where it lies today."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def _kept(workspace: Workspace, pack: Pack, wanted: dict[str, Any]) -> Split:

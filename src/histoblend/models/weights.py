@@ -100,11 +100,14 @@ def load_weights(body: keras.Model, path: Path) -> None:
 
 
 def attached_folders(environment: Mapping[str, str] = os.environ) -> list[Path]:
-    """Folders that may hold weights: ``HISTOBLEND_WEIGHTS``, Kaggle's mounts, ``input/weights``."""
+    """Folders that may hold weights: ``HISTOBLEND_WEIGHTS``, Kaggle's mounts, the project's ``input/weights``."""
     named = environment.get("HISTOBLEND_WEIGHTS", "")
     folders = [Path(part) for part in named.split(os.pathsep) if part]
     folders += [Path("/kaggle/input") / kind for kind in ("datasets", "models")]
-    folders += [*_flat_mounts(Path("/kaggle/input")), Path("input/weights")]
+    project = Path(
+        environment.get("HISTOBLEND_CONFIGS", "configs")
+    ).parent  # run.sh names it, wherever it starts
+    folders += [*_flat_mounts(Path("/kaggle/input")), project / "input" / "weights"]
     return [folder for folder in folders if folder.is_dir()]
 
 

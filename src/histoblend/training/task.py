@@ -6,7 +6,6 @@ missing or damaged is made again; everything that is whole is kept.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from collections.abc import Callable
@@ -26,7 +25,7 @@ from histoblend.evaluation.auc import auc
 from histoblend.execution.device import Device
 from histoblend.inference.tables import out_of_fold_table, test_table, write_out_of_fold, write_test
 from histoblend.reporting.curves import write_roc_curve
-from histoblend.workspace import TaskFolder, Workspace, read_json, write_csv, write_json
+from histoblend.workspace import TaskFolder, Workspace, file_hash, read_json, write_csv, write_json
 
 
 @dataclass(frozen=True)
@@ -73,12 +72,6 @@ class Trained:
     seconds: float
     images: int
     history: list[dict[str, float]] = field(default_factory=list)
-
-
-def file_hash(path: Path) -> str:
-    """Sixteen hex digits of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
 
 
 def recorded_files(folder: TaskFolder) -> list[Path]:

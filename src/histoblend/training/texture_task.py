@@ -12,8 +12,8 @@ import numpy as np
 from histoblend.data import stain, texture
 from histoblend.models.parameters import TextureHgb
 from histoblend.models.texture_hgb import fit_texture_hgb
-from histoblend.training.task import Task, TaskInputs, Trained, file_hash
-from histoblend.workspace import atomic_write
+from histoblend.training.task import Task, TaskInputs, Trained
+from histoblend.workspace import atomic_write, file_hash
 
 CHUNK = 256
 
