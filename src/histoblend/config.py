@@ -117,8 +117,8 @@ class Experiment(Settings):
     """Name of the experiment: the file's stem."""
     network: Network
     """Network and its parameters."""
-    input_size: Annotated[int, Field(ge=32, le=512)] = 96
-    """Side in pixels at which the network sees the patch (resized inside the model)."""
+    input_size: Annotated[int, Field(ge=16, le=512)] | None = None
+    """Side in pixels at which the network sees the patch (resized inside the model); null: as it was packed."""
     augmentation: str | list[dict[str, Any]] = "light"
     """Preset, or a list of transforms with parameters."""
     optimizer: Optimizer = Optimizer()
@@ -152,6 +152,42 @@ class Experiment(Settings):
         """Whether anything watches a metric during training."""
         watches = self.training.selection == "best" or self.training.stop_patience is not None
         return watches or self.schedule.name == "plateau"
+
+
+Action = Literal["keep", "drop", "stop"]
+Grouping = Literal["group", "keep", "drop", "stop"]
+
+
+class DataSettings(Settings):
+    """How pictures become patches, and what is done with odd ones before the folds are made.
+
+    ``drop`` takes patches out of training and folds, never out of test: a submission needs every id.
+    """
+
+    source: Literal["files", "digits"] = "files"
+    """Where the patches come from: a data folder, or scikit-learn's bundled digits."""
+    side: Annotated[int, Field(ge=16, le=512, multiple_of=2)] = 96
+    """Side in pixels of the packed patch; pictures of other sizes are brought to it."""
+    fit: Literal["resize", "crop"] = "resize"
+    """Pictures of other sizes: their centre square resized, or the centre cut out (padded where too small)."""
+    use_valid: Literal["folds", "holdout"] = "folds"
+    """A valid/ folder or PCam's validation part: joins the folds, or is scored apart and never trained on."""
+    unreadable: Literal["drop", "stop"] = "stop"
+    """Training files of zero bytes, truncated or no picture; in test they always stop the run."""
+    converted: Action = "keep"
+    """Greyscale, alpha, palette, 16-bit, CMYK, rotated or multi-page files (see docs/data.md for the rules)."""
+    other_size: Action = "keep"
+    """Pictures that had to be resized or cropped."""
+    blank: Action = "keep"
+    """Patches of one colour: all black, all white, or hardly any contrast."""
+    duplicates: Grouping = "group"
+    """Patches with the same pixels; drop keeps the first by id."""
+    near_duplicates: Grouping = "group"
+    """Patches that differ by compression, a slight shift or brightness; drop keeps the first by id."""
+    conflicting_labels: Action = "keep"
+    """Patches with the same pixels and different labels; drop takes all of them out."""
+    stain_outliers: Action = "keep"
+    """Patches whose colour statistics lie far from all others."""
 
 
 class FoldSettings(Settings):
@@ -212,6 +248,8 @@ class Plan(Settings):
     """Experiments by name."""
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
     """Each experiment is trained with each seed; equal seeds of one experiment are averaged before blending."""
+    data: DataSettings = DataSettings()
+    """How pictures become patches, and what is done with odd ones."""
     folds: FoldSettings = FoldSettings()
     """How the training patches are split."""
     tta: Views = 4
