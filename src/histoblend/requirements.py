@@ -14,6 +14,7 @@ from pathlib import Path
 MODULES = {
     "opencv-python-headless": "cv2",
     "scikit-learn": "sklearn",
+    "pillow": "PIL",
     "pyyaml": "yaml",
 }
 
