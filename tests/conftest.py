@@ -86,9 +86,10 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_toy(tmp_path_factory.mktemp("toy") / "competition")
 
 
+# The discs are so much alike that they would count as near duplicates of each other.
 TOY_CONFIGS = {
-    "plans/toy.yaml": "experiments: [first, second]\nfolds: {count: 2}\ntta: 4\n",
-    "plans/every.yaml": "experiments: [everything]\nfolds: {count: 2}\ntta: 1\n",
+    "plans/toy.yaml": "experiments: [first, second]\ndata: {near_duplicates: keep}\nfolds: {count: 2}\ntta: 4\n",
+    "plans/every.yaml": "experiments: [everything]\ndata: {near_duplicates: keep}\nfolds: {count: 2}\ntta: 1\n",
     "experiments/first.yaml": """
 network: {name: small_vgg, widths: [4, 8], depths: [1, 1]}
 augmentation: none

@@ -21,6 +21,7 @@ from histoblend.data.views import chosen_views
 from histoblend.errors import DataRefusal, MachineRefusal
 from histoblend.execution import preflight
 from histoblend.execution.costs import NetworkCost, Work, task_work
+from histoblend.models.problem import Problem
 from histoblend.models.registry import find_network
 from histoblend.models.weights import weights_file_name
 from histoblend.reporting.task_table import printed_tasks
@@ -157,7 +158,7 @@ def file_of(experiment: Experiment) -> str:
 
 def test_all_missing_weights_are_named_at_once(offline):
     with pytest.raises(MachineRefusal) as refused:
-        preflight.starting_weights(EXPERIMENTS)
+        preflight.starting_weights(EXPERIMENTS, 96)
     for experiment in NETWORKS:
         assert f"{file_of(experiment)}  ({experiment.name})" in str(refused.value)
     assert refused.value.found.startswith(f"{len(NETWORKS)} files") and len(offline) == 1
@@ -168,20 +169,20 @@ def test_weights_that_lie_there_are_not_named(offline, tmp_path, monkeypatch):
     (tmp_path / "keras" / "models").mkdir(parents=True)
     (tmp_path / "keras" / "models" / file_of(cached)).touch()
     with pytest.raises(MachineRefusal) as refused:
-        preflight.starting_weights(EXPERIMENTS)
+        preflight.starting_weights(EXPERIMENTS, 96)
     assert file_of(cached) not in str(refused.value) and file_of(others[0]) in str(refused.value)
     (tmp_path / "attached" / "deep").mkdir(parents=True)
     for experiment in others:
         (tmp_path / "attached" / "deep" / file_of(experiment)).touch()
     monkeypatch.setenv("HISTOBLEND_WEIGHTS", str(tmp_path / "attached"))
-    found = preflight.starting_weights(EXPERIMENTS)
+    found = preflight.starting_weights(EXPERIMENTS, 96)
     assert found["texture_hgb"] == "random" and found[cached.name].endswith(f"keras/models/{file_of(cached)}")
     assert all("attached/deep" in found[experiment.name] for experiment in others)
 
 
 def test_with_internet_the_missing_are_downloaded(offline, monkeypatch):
     monkeypatch.setattr(preflight, "has_internet", lambda: True)
-    found = preflight.starting_weights(EXPERIMENTS)
+    found = preflight.starting_weights(EXPERIMENTS, 96)
     assert all(found[experiment.name] == "download" for experiment in NETWORKS)
 
 
@@ -200,7 +201,7 @@ def test_the_slide_map_is_read_before_anything_starts(toy, tmp_path):
 
 @pytest.mark.parametrize("columns", [80, 120])
 def test_the_table_fits_the_terminal(tmp_path, columns):
-    planned = [preflight.PlannedExperiment(one, PLAN.tta, header_work(one), "/a/path.h5") for one in NETWORKS]
+    planned = [preflight.PlannedExperiment(one, PLAN.tta, header_work(one), "/a/path.h5", one.input_size) for one in NETWORKS]
     device = SimpleNamespace(name="Tesla T4", kind="gpu", threads=4)
     stream = io.StringIO()
     table = printed_tasks(planned, range(FOLDS), device, Workspace(tmp_path))
@@ -219,7 +220,7 @@ def test_the_resize_compiles_with_xla():
     from histoblend.models import layers
 
     for experiment in NETWORKS:
-        stack = layers.entrance(experiment.input_size, None)
+        stack = layers.entrance(Problem(input_size=experiment.input_size), None)
         resized = tf.function(lambda patches, stack=stack: layers.chained(patches, stack), jit_compile=True)
         side = experiment.input_size
         assert resized(np.zeros((1, 96, 96, 3), np.uint8)).shape == (1, side, side, 3)
@@ -241,7 +242,7 @@ def publish(model, path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [one.name for one in NETWORKS])
 def test_the_header_counts_what_the_network_does(name):
-    cost, row = preflight.network_cost(named(name)), header_rows()[name]
+    cost, row = preflight.network_cost(named(name), named(name).problem(96, 2)), header_rows()[name]
     assert round(cost.macs / 1e6) == row.mmacs
     assert f"{cost.grouped_macs / 1e6:.1f}" == f"{row.grouped:.1f}"
     assert f"{cost.activations / 1e6:.1f}" == f"{row.mvalues:.1f}"
@@ -262,7 +263,9 @@ def test_published_weights_are_found_and_loaded(name, offline, tmp_path):
     source = APPLICATIONS[experiment.network.name](include_top=False, weights=None, input_shape=shape)
     (tmp_path / "keras" / "models").mkdir(parents=True)
     publish(source, tmp_path / "keras" / "models" / file_of(experiment))
-    built = build_network(experiment.network.name, experiment.network.parameters, experiment.input_size)
+    built = build_network(
+        experiment.network.name, experiment.network.parameters, Problem(input_size=experiment.input_size)
+    )
     body = next(layer for layer in built.layers if isinstance(layer, keras.Model))
     for one, other in zip(body.get_weights(), source.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -287,7 +290,7 @@ def test_each_network_takes_a_step_in_half_precision_and_predicts(name, tmp_path
     sampling = Sampling(0, 2, experiment.training.samples_per_epoch, balanced=True)
     feed = TrainingFeed(rows, sampling, resolve_augmentation(experiment.augmentation), FeedWorkers(0))
     try:
-        model = build_model(experiment, "mixed_float16")
+        model = build_model(experiment, "mixed_float16", experiment.problem(96, 2))
         compile_model(model, FitJob(experiment, feed, "", "mixed_float16", tmp_path / "state"))
         before = model.trainable_variables[0].numpy()
         for step in range(STEPS_OF_LOSS_SCALING):

@@ -10,6 +10,7 @@ import pytest
 
 from histoblend.config import Experiment, Plan, Settings
 from histoblend.config_files import load_experiment, load_plan, plan_experiments, read_yaml
+from histoblend.initialise import differences
 from histoblend.models.registry import check_network, find_network
 
 SHIPPED_CONFIGS = Path(__file__).parents[1] / "configs"
@@ -54,6 +55,10 @@ def test_a_file_states_only_what_differs_from_the_defaults(path: Path):
         if path in PLANS
         else load_experiment(path.stem, SHIPPED_CONFIGS)
     )
+    if isinstance(settings, Experiment) and "base" in content:
+        base = load_experiment(content["base"], SHIPPED_CONFIGS)
+        assert content == {"base": base.name, **differences(base, settings)}
+        return
     again = restated(settings, content)
     if isinstance(settings, Experiment):
         network = settings.network
@@ -65,7 +70,7 @@ def test_a_file_states_only_what_differs_from_the_defaults(path: Path):
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=name)
 def test_an_experiment_opens_with_its_question_its_command_and_its_cost(path: Path):
     header = [line for line in path.read_text().splitlines() if line.startswith("#")]
-    assert "?" in header[0]
+    assert "?" in header[1]  # the first line names the schema: tests/test_schema.py
     assert any("histoblend run" in line for line in header)
     assert "placeholder" not in " ".join(header)
 

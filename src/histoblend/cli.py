@@ -120,6 +120,91 @@ def archive(
     Display().tell(f"Moved to {archive_experiment(experiment, output, os.environ)}")
 
 
+@app.command(epilog="Example: histoblend audit ../hcd --output output")
+def audit(
+    folder: Annotated[Path | None, typer.Argument(help="Data folder of any layout; found as in run.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Output folder of a run, for its folds and predictions.")
+    ] = None,
+    plan: Annotated[str | None, typer.Option(help="Plan whose data settings apply.")] = None,
+) -> None:
+    """Report everything wrong or odd about the data at once: a table, JSON, CSV and contact sheets."""
+    from histoblend.audit.stage import AuditRequest
+    from histoblend.audit.stage import audit as run_audit
+    from histoblend.reporting.progress import Display
+
+    run_audit(AuditRequest(folder, output, plan), Display(), os.environ)
+
+
+@app.command(epilog="Example: histoblend predict slide.png --model mini_vgg --output output/mini")
+def predict(
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures of any size and format, or folders.")],
+    model: Annotated[str, typer.Option(help="Experiment or blend of the output folder.")],
+    output: Annotated[Path | None, typer.Option(help="Output folder of the run.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Folder for the CSV and the maps; else predictions/.")
+    ] = None,
+    stride: Annotated[
+        int | None, typer.Option(help="Pixels between two tiles of a larger picture.", min=1)
+    ] = None,
+    views: Annotated[int | None, typer.Option(help="Views averaged: 1, 4 or 8; else as trained.")] = None,
+    dense: Annotated[
+        bool, typer.Option("--dense", help="One fully convolutional pass in place of tiles.")
+    ] = False,
+) -> None:
+    """Send pictures to a trained model: a probability each, and a map of each larger picture."""
+    from histoblend.predicting import PredictRequest, predict_pictures
+    from histoblend.reporting.progress import Display
+
+    request = PredictRequest(tuple(pictures), model, output, stride, to, views, dense)
+    predict_pictures(request, Display(), os.environ)
+
+
+@app.command(epilog="Example: histoblend add torch_net --oof oof.csv --test test.csv --output output/mini")
+def add(
+    name: Annotated[str, typer.Argument(help="Name in ranking and blend.")],
+    oof: Annotated[Path | None, typer.Option(help="Out-of-fold predictions of every training id.")] = None,
+    test: Annotated[Path | None, typer.Option(help="Predictions of every test id.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder, as in run.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Output folder of the run they join.")] = None,
+    folds_fingerprint: Annotated[
+        str | None, typer.Option(help="Where the CSV has no fold column: the folds it was made on.")
+    ] = None,
+) -> None:
+    """Let predictions made elsewhere join ranking and blend."""
+    from histoblend.external import AddRequest, add_external
+    from histoblend.reporting.progress import Display
+
+    add_external(AddRequest(name, oof, test, data, output, folds_fingerprint), Display(), os.environ)
+
+
+@app.command(epilog="Example: histoblend init my_vgg --from mini_vgg --set training.epochs=40")
+def init(
+    name: Annotated[str, typer.Argument(help="Name of the new experiment.")],
+    source: Annotated[str, typer.Option("--from", help="Experiment it starts from.")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value that differs; may be repeated.")
+    ] = None,
+) -> None:
+    """Write a new experiment file that holds only the differences from another."""
+    from histoblend.initialise import initialise
+    from histoblend.reporting.progress import Display
+
+    Display().tell(f"Written: {initialise(name, source, tuple(set_ or ()), os.environ)}")
+
+
+@app.command(epilog="Example: histoblend schema")
+def schema(
+    output: Annotated[Path | None, typer.Option(help="Folder; else schema/ in the configs folder.")] = None,
+) -> None:
+    """Write the JSON schemas of plans and experiments, by which editors complete and check them."""
+    from histoblend.reporting.progress import Display
+    from histoblend.schema import schema_command
+
+    for path in schema_command(output, os.environ):
+        Display().tell(f"Written: {path}")
+
+
 class Interrupted(BaseException):
     """Ctrl-C. Not KeyboardInterrupt: Typer ends the process on that one without a word."""
 

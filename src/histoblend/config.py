@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from histoblend.data.augmentations import resolve_augmentation
 from histoblend.errors import some
+from histoblend.models.problem import Problem
 from histoblend.models.registry import check_network
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -146,6 +147,10 @@ class Experiment(Settings):
     def _resolvable(cls, value: str | list[dict[str, Any]]) -> str | list[dict[str, Any]]:
         resolve_augmentation(value)
         return value
+
+    def problem(self, side: int, classes: int) -> Problem:
+        """What the network is built for, on patches of `side` pixels."""
+        return Problem(side, self.input_size or side, classes)
 
     @property
     def needs_inner_split(self) -> bool:

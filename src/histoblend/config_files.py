@@ -17,6 +17,7 @@ from histoblend.config import Experiment, Plan, Settings
 from histoblend.errors import ConfigRefusal, nearest, some
 
 S = TypeVar("S", bound=Settings)
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -30,6 +31,14 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 problem=f"key {twice[0]!r} stands twice", problem_mark=node.start_mark
             )
         return super().construct_mapping(node, deep)
+
+
+# YAML 1.1, which PyYAML reads, takes 1e-3 for text; YAML 1.2, which editors read, for a number.
+_UniqueKeyLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -84,6 +93,25 @@ def config_names(folder: Path) -> dict[str, Path]:
     return names
 
 
+def check_new_name(name: str, configs: Path) -> None:
+    """Check that `name` can be a file's and a folder's, and that no experiment of `configs` has it.
+
+    Raises:
+        ConfigRefusal: it cannot, or one has.
+    """
+    if not NAME.fullmatch(name):
+        raise ConfigRefusal(
+            f"{name!r} is no name for an experiment.",
+            "letters, digits, - and _, starting with a letter or digit, 64 at most; without .yaml",
+            "choose another name.",
+        )
+    taken = {there.lower(): path for there, path in config_names(configs / "experiments").items()}
+    if path := taken.get(name.lower()):  # some file systems do not tell A from a
+        raise ConfigRefusal(
+            f"There is an experiment {path.stem} already: {path}.", "a name that is free", "choose another."
+        )
+
+
 def _named_file(folder: Path, kind: str, name: str) -> tuple[str, Path]:
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
@@ -102,7 +130,7 @@ def load_plan(name: str, configs: Path, settings: Sequence[str] = ()) -> Plan:
         ConfigRefusal: unknown plan, key or value.
     """
     stem, path = _named_file(configs / "plans", "plan", name)
-    content = read_yaml(path)
+    content = _without_name(read_yaml(path), path)
     for setting in settings:
         keys, value = parse_setting(setting)
         _lay(_owner(content, keys[0]), keys, value)
@@ -121,37 +149,81 @@ def _owner(content: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def load_experiment(name: str, configs: Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
-    """Load an experiment by name or path, with `overrides` laid over it.
+    """Load an experiment by name or path, laid over its `base` if it names one, with `overrides` on top.
 
     Raises:
-        ConfigRefusal: unknown experiment, key or value.
+        ConfigRefusal: unknown experiment, key or value; bases that lead back to the file.
     """
     stem, path = _named_file(configs / "experiments", "experiment", name)
-    content = merged({"name": stem, **read_yaml(path)}, overrides or {})
+    content = merged({"name": stem, **_over_its_base(path, configs, ())}, overrides or {})
     where = f"{path}, with what the plan or --set lays over it" if overrides else str(path)
     return _validated(Experiment, content, where)
 
 
-def experiment_names(plan: Plan) -> dict[str, tuple[str, int]]:
-    """Names of the plan's experiments, each with its file and seed; further seeds are named ``<file>.seed<k>``."""
+def _over_its_base(path: Path, configs: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """What a file says, laid over what the experiment named as its `base` says, and so on down."""
+    if path.resolve() in [one.resolve() for one in above]:
+        chain = " -> ".join(one.stem for one in (*above, path))
+        raise ConfigRefusal(
+            f"The bases of {above[0]} go in a circle: {chain}.",
+            "a base that stands on no other or on others that end",
+            f"take the base out of one of them, such as {above[-1]}.",
+        )
+    content = _without_name(read_yaml(path), path)
+    if "base" not in content:
+        return content
+    base = content.pop("base")
+    if not isinstance(base, str):
+        raise ConfigRefusal(f"{path}: base is {base!r}.", "the name of an experiment", "mend the file.")
+    below = _named_file(configs / "experiments", "experiment", base)[1]
+    return merged(_over_its_base(below, configs, (*above, path)), content)
+
+
+def _without_name(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    if "name" in content:
+        raise ConfigRefusal(
+            f"{path} says name: {content['name']!r}, but its name is {path.stem}, after the file.",
+            "no key 'name'",
+            "take the line out, or rename the file.",
+        )
+    return content
+
+
+def experiment_names(plan: Plan, also: Sequence[str] = ()) -> dict[str, tuple[str, int]]:
+    """Names of the plan's experiments and of `also`, each with its file and seed.
+
+    Further seeds are named ``<file>.seed<k>``.
+    """
     return {
         (f"{Path(name).stem}.seed{seed}" if number else Path(name).stem): (name, seed)
-        for name in plan.experiments
+        for name in [*plan.experiments, *also]
         for number, seed in enumerate(plan.seeds)
     }
 
 
+def beyond_plan(plan: Plan, configs: Path, only: Sequence[str]) -> list[str]:
+    """Those of `only` that are experiments of `configs`, but not of the plan: named, they join its run."""
+    known = [base_name(name) for name in experiment_names(plan)]
+    there = config_names(configs / "experiments")
+    names = dict.fromkeys(base_name(name) for name in only)
+    return [name for name in names if name not in known and name in there]
+
+
 def plan_experiments(plan: Plan, configs: Path, only: Sequence[str] = ()) -> list[Experiment]:
-    """The plan's experiments, one for each seed; `only` keeps those of these names or files.
+    """The plan's experiments, one for each seed; `only` keeps those it names.
+
+    An experiment named in `only` that the plan does not list is taken as if it did (`beyond_plan`).
 
     Raises:
-        ConfigRefusal: a name in `only` is not in the plan, or a file cannot be used.
+        ConfigRefusal: a name in `only` is no experiment, or a file cannot be used.
     """
-    names = experiment_names(plan)
+    names = experiment_names(plan, beyond_plan(plan, configs, only))
     valid = list(dict.fromkeys([*names, *(base_name(name) for name in names)]))
     if unknown := [name for name in only if name not in valid]:
+        everything = list(dict.fromkeys([*valid, *config_names(configs / "experiments")]))
         raise ConfigRefusal(
-            f"Plan {plan.name} has no experiment {some(unknown)}. {nearest(unknown[0], valid)}"
+            f"Plan {plan.name} has no experiment {some(unknown)}, and there is no such file under "
+            f"{configs / 'experiments'}. {nearest(unknown[0], everything)}"
         )
     experiments = []
     for name, (file, seed) in names.items():
@@ -177,11 +249,25 @@ def parse_setting(text: str) -> tuple[list[str], Any]:
     if not separator or not key.strip():
         raise ConfigRefusal(f"--set {text!r} has no value.", "--set key=value, such as training.epochs=5")
     try:
-        return key.strip().split("."), yaml.safe_load(value)
+        return key.strip().split("."), yaml.load(value, Loader=_UniqueKeyLoader)
     except yaml.YAMLError as error:
         raise ConfigRefusal(
             f"--set {text!r} is no value: {error}", "a value as in YAML: 5, true, [a, b]"
         ) from error
+
+
+def lay_setting(content: dict[str, Any], setting: str, valid: Sequence[str]) -> None:
+    """Put a ``key=value`` whose first key is among `valid` into `content`.
+
+    Raises:
+        ConfigRefusal: another key (names the nearest), or no value.
+    """
+    keys, value = parse_setting(setting)
+    if keys[0] not in valid:
+        raise ConfigRefusal(
+            f"--set: unknown key {keys[0]!r}. {nearest(keys[0], valid)}", f"one of {', '.join(valid)}"
+        )
+    _lay(content, keys, value)
 
 
 def _lay(target: dict[str, Any], keys: list[str], value: Any) -> None:
@@ -196,12 +282,17 @@ def _lay(target: dict[str, Any], keys: list[str], value: Any) -> None:
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `over` laid over it, mappings merged key by key, everything else replaced."""
+    """`base` with `over` laid over it, mappings merged key by key, everything else replaced.
+
+    Another network replaces the network block, since the parameters of one mean nothing to another.
+    """
     result = dict(base)
     for key, value in over.items():
         below = result.get(key)
-        if key == "network" and isinstance(below, str):
-            below = {"name": below}
+        if key == "network":  # `network: name` is short for {name: name}
+            below, value = ({"name": one} if isinstance(one, str) else one for one in (below, value))
+            if isinstance(below, dict) and isinstance(value, dict) and "name" in value:
+                below = below if below.get("name") == value["name"] else None
         result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return result
 

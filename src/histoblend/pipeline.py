@@ -12,8 +12,15 @@ import pandas as pd
 
 from histoblend.config import Experiment, Plan
 from histoblend.data.batches import FeedWorkers
-from histoblend.data.pack import Pack, check_space, estimate_pack, find_pack, pack
-from histoblend.data.split import Split, make_split
+from histoblend.data.odd_files import odd_counts, odd_sentence
+from histoblend.data.pack import (
+    Pack,
+    check_space,
+    estimate_pack,
+    find_pack,
+    pack,
+)
+from histoblend.data.split import Split, SplitSettings, make_split
 from histoblend.execution.device import processor_count
 from histoblend.execution.in_process import Job, run_jobs
 from histoblend.execution.records import Record, make_record, started_record
@@ -45,8 +52,7 @@ def run(
         return None
     with locked(prepared.workspace):
         packed = open_pack(prepared, display)
-        split = make_split(prepared.workspace, prepared.competition, packed, prepared.plan.folds)
-        display.tell(split.sentence)
+        split = open_split(prepared, packed, display)
         jobs = make_jobs(prepared, packed, split)
         note_run(prepared, packed, split)
         spent = time.monotonic() - started
@@ -64,9 +70,10 @@ def run(
 
 def preview(prepared: Prepared, display: Display) -> None:
     """The dry run: the task table and what packing would take."""
-    check_space(prepared.competition, prepared.scratch)
-    size, seconds = estimate_pack(prepared.competition)
-    known = find_pack(prepared.competition, prepared.scratch)
+    competition, settings = prepared.competition, prepared.plan.data
+    check_space(competition, prepared.scratch, settings)
+    size, seconds = estimate_pack(competition, settings)
+    known = find_pack(competition, prepared.scratch, settings)
     needed = f"packing takes about {duration(seconds)} and {size / 2**30:.2f} GiB"
     display.tell(f"Pixels: {'packed already' if known else needed} ({prepared.scratch}).")
     display.show(printed_tasks(prepared.planned, prepared.folds, prepared.device, prepared.workspace))
@@ -76,9 +83,21 @@ def preview(prepared: Prepared, display: Display) -> None:
 def open_pack(prepared: Prepared, display: Display) -> Pack:
     """The decoded patches."""
     with display.counting("Decoding patches") as count:
-        packed = pack(prepared.competition, prepared.scratch, processor_count(), count)
+        packed = pack(prepared.competition, prepared.scratch, processor_count(), count, prepared.plan.data)
     display.tell(f"Pixels: {packed.note} Data fingerprint {packed.fingerprint}.")
+    if sentence := odd_sentence(odd_counts(packed.odd_files)):
+        display.tell(sentence)
     return packed
+
+
+def open_split(prepared: Prepared, packed: Pack, display: Display) -> Split:
+    """The folds, and what was done with odd patches before they were made."""
+    settings = SplitSettings(prepared.plan.folds, prepared.plan.data)
+    with display.counting("Looking for near duplicates") as count:
+        split = make_split(prepared.workspace, prepared.competition, packed, settings, count)
+    for sentence in (*split.handling, split.sentence):
+        display.tell(sentence)
+    return split
 
 
 def fresh_record(experiment: Experiment, prepared: Prepared, packed: Pack, split: Split) -> Record:
@@ -89,6 +108,8 @@ def fresh_record(experiment: Experiment, prepared: Prepared, packed: Pack, split
         "data": packed.fingerprint,
         "data_set": prepared.competition.name,
         "synthetic": prepared.competition.synthetic,
+        "side": packed.side,
+        "classes": list(prepared.competition.classes),
         "folds": split.fingerprint,
     }
     return make_record(experiment, experiment.views or prepared.plan.tta, precision, data)
@@ -115,6 +136,11 @@ def note_run(prepared: Prepared, packed: Pack, split: Split) -> None:
             "root": competition.root,
             "fingerprint": packed.fingerprint,
             "synthetic": competition.synthetic,
+            "layout": competition.layout,
+            "classes": competition.class_counts(),
+            "odd_files": odd_counts(packed.odd_files),
+            "dropped": split.dropped["reason"].value_counts().to_dict(),
+            "handling": split.handling,
             "notes": competition.notes,
         },
         "folds": {"fingerprint": split.fingerprint, "policy": split.policy, "sentence": split.sentence},
@@ -147,6 +173,7 @@ def task_inputs(prepared: Prepared, packed: Pack, split: Split, display: Display
         device=prepared.device,
         workers=FeedWorkers(prepared.device.workers),
         synthetic=prepared.competition.synthetic,
+        classes=prepared.competition.classes,
         tell=display.tell,
     )
 

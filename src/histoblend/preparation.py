@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from histoblend.competition.digits import read_digits
 from histoblend.competition.layouts import Competition
 from histoblend.competition.source import Source, draw_source, find_source
-from histoblend.config import Experiment, Plan
+from histoblend.config import DataSettings, Experiment, Plan
 from histoblend.config_files import configs_folder, load_plan, plan_experiments
 from histoblend.data.pack import estimate_pack
 from histoblend.errors import ConfigRefusal, MachineRefusal, some
@@ -67,8 +68,7 @@ def prepare(request: Request, display: Display, environment: Mapping[str, str]) 
     """
     configs = configs_folder(environment)
     project = configs.parent
-    source = find_source(request.data, environment, project / "input")
-    plan = choose_plan(request, source, configs, display)
+    plan, source = chosen(request, configs, environment, display)
     experiments = plan_experiments(plan, configs, request.experiments)
     folds = chosen_folds(plan, request)
     source = source or draw_missing(project / "input" / "synthetic", plan, display)
@@ -77,9 +77,10 @@ def prepare(request: Request, display: Display, environment: Mapping[str, str]) 
     device = prepare_device(plan.execution)
     check_cards(device, request.plan is None and plan.name == "kaggle", display)
     patches = (len(source.competition.train), len(source.competition.test))
-    planned = plan_work(experiments, plan.tta, patches, plan.folds.count)
+    frame = (plan.data.side, len(source.competition.classes))
+    planned = plan_work(experiments, plan.tta, patches, plan.folds.count, frame)
     scratch = scratch_folder(workspace, environment)
-    cache_bytes = estimate_pack(source.competition)[0] if scratch.is_relative_to(workspace.folder) else 0
+    cache_bytes = estimate_pack(source.competition, plan.data)[0] if scratch.is_relative_to(workspace.folder) else 0
     sentences = check_machine(planned, plan.folds.count, patches, workspace.folder, device, cache_bytes)
     display.tell(f"Device: {device.name}, {device.threads} threads, {device.precision} by default.")
     display.tell(f"Preflight: {resolve_slides(source.competition, plan.folds)}; {'; '.join(sentences)}.")
@@ -95,13 +96,40 @@ def prepare(request: Request, display: Display, environment: Mapping[str, str]) 
     )
 
 
-def choose_plan(request: Request, source: Source | None, configs: Path, display: Display) -> Plan:
-    """The plan that was named, or the one that fits data and device, saying why."""
+def chosen(
+    request: Request, configs: Path, environment: Mapping[str, str], display: Display
+) -> tuple[Plan, Source | None]:
+    """The plan that was named, or the one that fits data and device, and the data it works on."""
+    folder = configs.parent / "input"
     if request.plan is not None:
-        return load_plan(request.plan, configs, request.settings)
+        plan = load_plan(request.plan, configs, request.settings)
+        return plan, source_of(plan, request, environment, folder)
+    source = find_source(request.data, environment, folder)
     name, why = fitting_plan(source, bool(gpu_names()))
     display.tell(f"Plan: {name}, because {why}. Others: ./run.sh run PLAN.")
-    return load_plan(name, configs, request.settings)
+    plan = load_plan(name, configs, request.settings)
+    if plan.data != DataSettings():  # only now known: --set may say to hold valid/ out
+        source = source_of(plan, request, environment, folder)
+    return plan, source
+
+
+def source_of(
+    plan: Plan, request: Request, environment: Mapping[str, str], input_folder: Path
+) -> Source | None:
+    """The data `plan` works on; None if there is none.
+
+    Raises:
+        ConfigRefusal: a folder was named for a plan that brings its own data.
+    """
+    if plan.data.source == "files":
+        return find_source(request.data, environment, input_folder, plan.data.use_valid)
+    if request.data is not None:
+        raise ConfigRefusal(
+            f"--data names {request.data}, and plan {plan.name} brings its own data (data.source: digits).",
+            "one source of patches",
+            "leave --data out, or name another plan.",
+        )
+    return Source(read_digits(), f"plan {plan.name} brings it")
 
 
 def fitting_plan(source: Source | None, gpu: bool) -> tuple[str, str]:
@@ -146,11 +174,18 @@ def introduce(source: Source, display: Display) -> None:
         display.warn(
             "SYNTHETIC data: drawn patches, for trying the pipeline. Scores say nothing about real tissue."
         )
-    share = competition.positives / len(competition.train)
-    display.tell(
-        f"Data: {competition.root} ({source.reason.rstrip('.')}): {len(competition.train):,} training patches, "
-        f"{share:.1%} positive, {len(competition.test):,} test patches."
+    total = len(competition.train)
+    counts = ", ".join(
+        f"{name} {count:,} ({count / total:.1%})" for name, count in competition.class_counts().items()
     )
+    display.tell(
+        f"Data: {competition.root} ({source.reason.rstrip('.')}), layout {competition.layout}: {total:,} "
+        f"training patches, {len(competition.test):,} test patches. Classes: {counts}."
+    )
+    if len(competition.classes) > 2:
+        display.tell(
+            f"{len(competition.classes)} classes: a softmax; AUC is the mean of each class against the rest."
+        )
     for note in competition.notes:
         display.tell(f"Note: {note}")
 

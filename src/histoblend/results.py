@@ -15,7 +15,8 @@ from histoblend.config import Experiment
 from histoblend.data.pack import Pack
 from histoblend.data.split import Split
 from histoblend.errors import ArtifactRefusal, some
-from histoblend.execution.collect import Metrics, Scoring, collect_experiment
+from histoblend.evaluation.metrics import Metrics, Scoring
+from histoblend.execution.collect import collect_experiment
 from histoblend.execution.records import Record, read_record, record_differences
 from histoblend.inference.tables import read_out_of_fold, read_test
 from histoblend.preparation import Prepared
@@ -27,7 +28,6 @@ from histoblend.workspace import Workspace, atomic_write, read_json, write_csv
 def scoring_of(prepared: Prepared, packed: Pack, split: Split) -> Scoring:
     """What this run's predictions are made for and scored by."""
     competition = prepared.competition
-    solution = competition.solution
     about = {
         "slides_policy": split.policy,
         "inner_split": False,  # of a blend: nothing watches it; an experiment says its own
@@ -40,7 +40,8 @@ def scoring_of(prepared: Prepared, packed: Pack, split: Split) -> Scoring:
         folds=split.folds,
         test_ids=packed.test["id"],
         sample=competition.sample,
-        solution=None if solution is None else pd.read_csv(solution, dtype={"id": str}),
+        known_labels=competition.known_labels,
+        classes=competition.classes,
         about=about,
     )
 
@@ -148,6 +149,9 @@ def conclude(prepared: Prepared, blends: Sequence[Metrics], finished: bool, disp
         return
     chosen = ensemble_name(prepared.plan.name, prepared.plan.blend.rule)
     path = prepared.workspace.ensemble(chosen).submission
+    if not path.exists():
+        display.tell("There is nothing to submit: the data has no test part without known labels.")
+        return
     with atomic_write(prepared.workspace.submission) as temporary:
         shutil.copyfile(path, temporary)
     weights = read_json(prepared.workspace.ensemble(chosen).weights)["weights"]

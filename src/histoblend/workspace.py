@@ -88,6 +88,7 @@ class Workspace:
     folder: Path
     folds = File("folds.csv")
     folds_record = File("folds.json")
+    patches = File("patches.csv")
     run_record = File("run.json")
     ranking = File("ranking.csv")
     submission = File("submission.csv")

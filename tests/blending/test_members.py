@@ -31,8 +31,8 @@ def member(name: str, start: float, split: str = "s", seed: int | None = None) -
 def test_members_are_joined_by_id_whatever_the_order_of_their_rows():
     joined = joined_logits([member("a", 0.0, seed=1), member("b", 10.0, seed=2)], FOLDS, IDS)
     assert joined.names == ("a", "b")
-    np.testing.assert_array_equal(joined.out_of_fold, [[0, 10], [1, 11], [2, 12], [3, 13]])
-    np.testing.assert_array_equal(joined.test, [[0, 10], [1, 11], [2, 12]])
+    np.testing.assert_array_equal(joined.out_of_fold[..., 0], [[0, 10], [1, 11], [2, 12], [3, 13]])
+    np.testing.assert_array_equal(joined.test[..., 0], [[0, 10], [1, 11], [2, 12]])
 
 
 def test_seeds_of_one_experiment_are_averaged_first():
@@ -40,7 +40,7 @@ def test_seeds_of_one_experiment_are_averaged_first():
     members = [member("a", 0.0), member("a.seed1", 3.0), member("a.seed2", 6.0), member("b", 10.0)]
     joined = joined_logits(members, FOLDS, IDS)
     assert joined.names == ("a", "b")
-    np.testing.assert_array_equal(joined.test[0], [3.0, 10.0])
+    np.testing.assert_array_equal(joined.test[0, :, 0], [3.0, 10.0])
 
 
 def test_members_of_other_folds_are_refused():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,17 @@ import pytest
 from histoblend.blending.members import MemberLogits
 from histoblend.blending.submission import check_submission, submission_table, write_submission
 from histoblend.errors import ArtifactRefusal
+from histoblend.evaluation.metrics import Scoring
 
 TEST = pd.DataFrame({"id": ["001", "002", "003", "004"], "logit": [0.5, -2.0, -2.0, 900.0]})
 SAMPLE = pd.DataFrame({"id": ["003", "001", "004", "002"], "label": 0})
-MEMBERS = MemberLogits(("a",), np.empty((0, 1)), TEST[["logit"]].to_numpy())
+MEMBERS = MemberLogits(("a",), np.empty((0, 1, 1)), TEST[["logit"]].to_numpy()[..., None])
+NAMES = ("no tumour", "tumour")
+SCORING = Scoring(pd.DataFrame(), TEST["id"], SAMPLE, None, NAMES, {})
 
 
 def table(scale: str = "rank", sample: pd.DataFrame | None = SAMPLE) -> pd.DataFrame:
-    return submission_table(TEST, sample, scale)
+    return submission_table(TEST, sample, scale, NAMES)
 
 
 def test_ranks_in_the_order_and_columns_of_the_sample_ties_kept():
@@ -39,7 +43,7 @@ def test_without_a_sample_the_order_is_that_of_the_test_table():
 
 
 def test_what_is_written_is_what_was_checked(tmp_path: Path):
-    write_submission(tmp_path / "submission.csv", table(), SAMPLE, TEST, MEMBERS)
+    write_submission(tmp_path / "submission.csv", table(), SCORING, TEST, MEMBERS)
     lines = (tmp_path / "submission.csv").read_text().splitlines()
     assert lines == ["id,label", "003,0.375", "001,0.75", "004,1.0", "002,0.375"]
 
@@ -65,16 +69,36 @@ def test_a_wrong_submission_is_refused_before_it_is_written(
     tmp_path: Path, frame: pd.DataFrame, message: str
 ):
     with pytest.raises(ArtifactRefusal, match=message):
-        write_submission(tmp_path / "submission.csv", frame, SAMPLE, TEST, MEMBERS)
+        write_submission(tmp_path / "submission.csv", frame, SCORING, TEST, MEMBERS)
     assert not (tmp_path / "submission.csv").exists()
 
 
 def test_a_repeated_id_is_named():
     with pytest.raises(ArtifactRefusal, match="003"):
-        check_submission(pd.concat([table(), table()[:1]]), SAMPLE, TEST, MEMBERS)
+        check_submission(pd.concat([table(), table()[:1]]), SCORING, TEST, MEMBERS)
 
 
 def test_a_member_it_ranks_against_is_named():
-    members = np.column_stack([MEMBERS.test, -MEMBERS.test])
+    members = np.concatenate([MEMBERS.test, -MEMBERS.test], axis=1)
     with pytest.raises(ArtifactRefusal, match="member bad"):
-        check_submission(table(), SAMPLE, TEST, MemberLogits(("good", "bad"), np.empty((0, 2)), members))
+        check_submission(table(), SCORING, TEST, MemberLogits(("good", "bad"), np.empty((0, 2, 1)), members))
+
+
+def test_held_out_patches_are_predicted_and_not_submitted(tmp_path: Path):
+    scoring = replace(SCORING, sample=SAMPLE[:2])
+    submitted = submission_table(TEST, scoring.sample, "rank", NAMES)
+    write_submission(tmp_path / "submission.csv", submitted, scoring, TEST, MEMBERS)
+    assert submitted["id"].tolist() == ["003", "001"] and submitted["label"].tolist() == [0.5, 1.0]
+    assert not replace(SCORING, sample=SAMPLE[:0]).submits
+
+
+def test_of_many_classes_the_most_probable_ones_name_is_submitted(tmp_path: Path):
+    logits = np.array([[0.0, 1.0, 9.0], [5.0, 1.0, 0.0], [0.0, 2.0, 1.0], [0.0, 0.0, 1.0]])
+    names = ("NA", "car", "truck")
+    test = pd.DataFrame({"id": TEST["id"], **{f"logit_{k}": logits[:, k] for k in range(3)}})
+    scoring = replace(SCORING, classes=names)
+    table = submission_table(test, SAMPLE, "rank", names)
+    assert table["label"].tolist() == ["car", "truck", "truck", "NA"]
+    write_submission(tmp_path / "submission.csv", table, scoring, test, MEMBERS)
+    with pytest.raises(ArtifactRefusal, match="foreign classes: bus"):
+        check_submission(table.replace({"label": {"car": "bus"}}), scoring, test, MEMBERS)

@@ -119,8 +119,11 @@ def test_a_sound_competition(toy: Path) -> None:
     assert list(competition.test["id"]) == [f"{number}e5" for number in reversed(range(8))]
     assert all(Path(path).is_file() for path in competition.test["path"])
     assert competition.sample is not None and competition.sample["label"].dtype == "int64"
-    assert (competition.positives, competition.notes, competition.synthetic) == (10, (), False)
-    assert (competition.name, competition.slide_map, competition.solution) == ("toy", None, None)
+    assert competition.class_counts() == {"no tumour": 10, "tumour": 10}
+    assert (competition.layout, competition.notes, competition.synthetic) == ("hcd", (), False)
+    assert (competition.name, competition.slide_map, competition.known_labels) == ("toy", None, None)
+    assert (competition.train["row"] == -1).all() and (competition.test["row"] == -1).all()
+    assert competition.train["row"].dtype == "int64"
 
 
 def test_the_sample_keeps_columns_dtype_and_order(toy: Path) -> None:
@@ -150,7 +153,7 @@ def test_clutter_of_operating_systems_is_passed_over(toy: Path) -> None:
 
 def test_labels_written_as_floats_are_taken(toy: Path) -> None:
     rewrite_labels(lambda number: float(number % 2))(toy)
-    assert read_competition(toy).positives == 10
+    assert read_competition(toy).class_counts() == {"no tumour": 10, "tumour": 10}
 
 
 def test_many_offenders_are_cut_short_with_their_count(toy: Path) -> None:
@@ -200,11 +203,18 @@ def test_a_slide_map_in_another_kaggle_mount_is_found(
     assert read_competition(kaggle / mount).slide_map is None  # not on Kaggle: other folders are not searched
 
 
-def test_only_a_synthetic_competition_has_a_solution(toy: Path) -> None:
+def test_only_a_synthetic_competition_has_known_labels(toy: Path) -> None:
     from histoblend.competition.synthetic import MARKER
 
-    (toy / "solution.csv").write_text("id,label\n")
-    assert read_competition(toy).solution is None
+    rows = [f"{number}e5,{number % 2}" for number in range(8)]
+    (toy / "solution.csv").write_text("\n".join(["id,label", *rows, ""]))
+    assert read_competition(toy).known_labels is None
     (toy / MARKER).write_text("synthetic")
     competition = read_competition(toy)
-    assert competition.synthetic and competition.solution == toy.resolve() / "solution.csv"
+    assert competition.synthetic and competition.known_labels is not None
+    assert competition.known_labels.to_dict("list") == {
+        "id": [f"{number}e5" for number in range(8)],
+        "label": [0, 1] * 4,
+    }
+    (toy / "solution.csv").unlink()
+    assert read_competition(toy).known_labels is None

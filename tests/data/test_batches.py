@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from histoblend.data.augmentations import resolve_augmentation
-from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed, TrainingRows, batch_positions
+from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed, TrainingRows, batch_positions, targets
 from histoblend.errors import MachineRefusal
 
 PATCHES = 23
 LABELS = np.array([1] * 8 + [0] * 15, np.int8)
+ROWS = TrainingRows("", np.arange(PATCHES), LABELS)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def test_labels_belong_to_their_patches(source: TrainingRows, workers: dict[int,
 def test_every_patch_is_seen_equally_often_give_or_take_one_at_any_moment():
     seen = Counter(dict.fromkeys(range(PATCHES), 0))
     for step in range(40):
-        seen.update(batch_positions(LABELS, Sampling(3, 5), step).tolist())
+        seen.update(batch_positions(ROWS, Sampling(3, 5), step).tolist())
         assert max(seen.values()) - min(seen.values()) <= 1
 
 
@@ -86,7 +87,7 @@ def test_the_last_batch_of_an_epoch_is_topped_up_and_nothing_is_dropped():
     sampling = Sampling(3, 5)
     steps = sampling.steps_per_epoch(PATCHES)
     assert steps == 5  # 23 patches in batches of 5
-    drawn = [batch_positions(LABELS, sampling, step) for step in range(steps)]
+    drawn = [batch_positions(ROWS, sampling, step) for step in range(steps)]
     assert {len(batch) for batch in drawn} == {5}
     assert set(np.concatenate(drawn)) == set(range(PATCHES))
 
@@ -95,27 +96,40 @@ def test_short_epochs_go_through_all_patches_in_turn():
     sampling = Sampling(3, 5, samples_per_epoch=10)
     assert sampling.steps_per_epoch(PATCHES) == 2
     epochs = [
-        np.concatenate([batch_positions(LABELS, sampling, 2 * e + s) for s in (0, 1)]) for e in range(5)
+        np.concatenate([batch_positions(ROWS, sampling, 2 * e + s) for s in (0, 1)]) for e in range(5)
     ]
     assert len(set(np.concatenate(epochs[:2]))) == 20
     assert set(np.concatenate(epochs)) == set(range(PATCHES))
 
 
-@pytest.mark.parametrize(("size", "positives"), [(6, 3), (5, 2)])
-def test_balanced_batches_are_half_positive_and_use_all_of_both_classes(size: int, positives: int):
+@pytest.mark.parametrize("size", [6, 5])
+def test_balanced_batches_are_half_positive_and_use_all_of_both_classes(size: int):
     sampling = Sampling(3, size, balanced=True)
     seen: Counter[int] = Counter(dict.fromkeys(range(PATCHES), 0))
     for step in range(30):
-        positions = batch_positions(LABELS, sampling, step)
-        assert LABELS[positions].sum() == positives
+        positions = batch_positions(ROWS, sampling, step)
+        assert len(positions) == size and abs(LABELS[positions].sum() - size / 2) <= 0.5
         seen.update(positions.tolist())
         for label in (0, 1):
             counts = [seen[position] for position in np.flatnonzero(label == LABELS)]
             assert max(counts) - min(counts) <= 1
 
 
+def test_balanced_batches_of_ten_classes_have_each_equally_often():
+    """Also where the batch does not divide by the classes: over four steps of five, two of each."""
+    labels = np.repeat(np.arange(10), np.arange(2, 12))
+    rows = TrainingRows("", np.arange(len(labels)), labels, 10)
+    drawn = np.concatenate([batch_positions(rows, Sampling(0, 5, balanced=True), step) for step in range(4)])
+    assert np.bincount(labels[drawn]).tolist() == [2] * 10
+
+
+def test_more_than_two_classes_are_learned_one_hot():
+    assert targets(np.array([0, 1, 1]), 2).tolist() == [[0], [1], [1]]
+    assert targets(np.array([2, 0]), 3).tolist() == [[0, 0, 1], [1, 0, 0]]
+
+
 def test_epochs_differ_in_order_and_in_augmentation(source: TrainingRows, workers: dict[int, FeedWorkers]):
-    orders = [np.concatenate([batch_positions(LABELS, Sampling(3, 23), e)]) for e in range(2)]
+    orders = [np.concatenate([batch_positions(ROWS, Sampling(3, 23), e)]) for e in range(2)]
     assert sorted(orders[0]) == sorted(orders[1])
     assert not np.array_equal(*orders)
     one_patch = TrainingRows(source.images_path, source.rows[:1], LABELS[:1])
@@ -126,7 +140,7 @@ def test_epochs_differ_in_order_and_in_augmentation(source: TrainingRows, worker
 def test_other_seeds_draw_otherwise(source: TrainingRows, workers: dict[int, FeedWorkers]):
     ours, theirs = (feed(source, workers[0], seed=seed).batch(0)[0] for seed in (7, 8))
     assert not np.array_equal(ours, theirs)
-    assert not np.array_equal(*(batch_positions(LABELS, Sampling(seed, 23), 0) for seed in (7, 8)))
+    assert not np.array_equal(*(batch_positions(ROWS, Sampling(seed, 23), 0) for seed in (7, 8)))
 
 
 def test_patches_of_one_batch_are_augmented_each_by_its_own_draw(

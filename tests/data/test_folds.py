@@ -19,7 +19,7 @@ def patches(rows: int = 400, slides: int = 25, seed: int = 0) -> pd.DataFrame:
             "id": ids,
             "label": generator.integers(0, 2, rows),
             "slide": [f"slide_{number}" for number in generator.integers(0, slides, rows)],
-            "pixel_hash": [f"hash of {name}" for name in ids],
+            "twins": [f"hash of {name}" for name in ids],
         }
     )
 
@@ -46,7 +46,7 @@ def test_no_slide_is_torn_and_classes_are_balanced() -> None:
 
 def test_identical_patches_share_a_fold_and_take_their_slides_with_them() -> None:
     frame = patches()
-    frame.loc[[3, 77, 200], "pixel_hash"] = "white"
+    frame.loc[[3, 77, 200], "twins"] = "white"
     assert frame.loc[[3, 77, 200], "slide"].nunique() == 3
     for seed in range(5):
         folds = make_folds(frame, 5, seed)
@@ -56,9 +56,9 @@ def test_identical_patches_share_a_fold_and_take_their_slides_with_them() -> Non
 
 def test_without_slides_identical_patches_still_share_a_fold() -> None:
     frame = patches().assign(slide=lambda table: table["id"])
-    frame["pixel_hash"] = [f"hash {number // 2}" for number in range(len(frame))]
-    folds = make_folds(frame, 5, 0).merge(frame[["id", "pixel_hash"]], on="id")
-    assert (folds.groupby("pixel_hash")["fold"].nunique() == 1).all()
+    frame["twins"] = [f"hash {number // 2}" for number in range(len(frame))]
+    folds = make_folds(frame, 5, 0).merge(frame[["id", "twins"]], on="id")
+    assert (folds.groupby("twins")["fold"].nunique() == 1).all()
     assert folds["fold"].value_counts().tolist() == [80] * 5
 
 
@@ -75,7 +75,7 @@ def test_too_few_groups_or_one_class_is_refused() -> None:
     with pytest.raises(DataRefusal, match="3 groups of patches for 5 folds"):
         make_folds(frame, 5, 0)
     with pytest.raises(DataRefusal, match="joined where they share identical patches"):
-        make_folds(patches().assign(pixel_hash="white"), 5, 0)
+        make_folds(patches().assign(twins="white"), 5, 0)
     pure = patches(40, 5)
     pure["label"] = (pure["slide"] == "slide_0").astype(int)
     with pytest.raises(DataRefusal, match="one class only"):
@@ -94,15 +94,15 @@ def test_the_fingerprint_follows_the_split_and_not_the_row_order() -> None:
 
 def test_the_inner_split_is_grouped_stratified_and_blind_to_the_scored_fold() -> None:
     frame = patches(2000, 80)
-    frame.loc[[0, 50], "pixel_hash"] = "white"
-    folds = make_folds(frame, 5, 0).merge(frame[["id", "pixel_hash"]], on="id")
+    frame.loc[[0, 50], "twins"] = "white"
+    folds = make_folds(frame, 5, 0).merge(frame[["id", "twins"]], on="id")
     training = (folds["fold"] != 2).to_numpy()
     held_out = inner_split(folds, training, 0.15, 0)
     assert held_out.dtype == bool and len(held_out) == len(folds)
     assert not (held_out & ~training).any()
     rest = training & ~held_out
     assert not set(folds["slide"][held_out]) & set(folds["slide"][rest])
-    assert not set(folds["pixel_hash"][held_out]) & set(folds["pixel_hash"][rest])
+    assert not set(folds["twins"][held_out]) & set(folds["twins"][rest])
     assert abs(held_out.sum() / training.sum() - 0.15) < 0.03
     assert abs(folds["label"][held_out].mean() - folds["label"][rest].mean()) < 0.05
     shuffled = folds.sample(frac=1, random_state=3)

@@ -5,20 +5,25 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from histoblend.competition.layouts import Competition, read_competition
-from histoblend.config import FoldSettings
+from histoblend.config import DataSettings, FoldSettings
 from histoblend.data.decode import decode_patch
 from histoblend.data.pack import Pack, pack
-from histoblend.data.split import Split, make_split, resolve_slide_map
+from histoblend.data.split import Split, SplitSettings, make_split, resolve_slide_map
 from histoblend.errors import ArtifactRefusal
 from histoblend.workspace import Workspace
 
-THREE = FoldSettings(count=3)
+THREE = SplitSettings(FoldSettings(count=3), DataSettings(near_duplicates="keep"))
+
+
+def with_folds(**changes: Any) -> SplitSettings:
+    return replace(THREE, folds=THREE.folds.model_copy(update=changes))
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +53,15 @@ def with_map(competition: Competition, path: Path, table: pd.DataFrame) -> Compe
 
 def same(left: Split, right: Split) -> None:
     pd.testing.assert_frame_equal(left.folds, right.folds)
-    assert replace(left, folds=right.folds) == right
+    pd.testing.assert_frame_equal(left.dropped, right.dropped)
+    assert replace(left, folds=right.folds, dropped=right.dropped) == right
 
 
 def test_row_i_of_the_split_describes_row_i_of_the_pack(
     competition: Competition, packed: Pack, workspace: Workspace
 ) -> None:
     folds = make_split(workspace, competition, packed, THREE).folds
-    assert list(folds.columns) == ["id", "label", "slide", "fold", "pixel_hash"]
+    assert list(folds.columns) == ["id", "label", "slide", "fold", "twins"]
     assert list(folds.index) == list(range(len(packed.train)))
     paths = competition.train.set_index("id")["path"]
     images = packed.train_images()
@@ -122,7 +128,7 @@ def test_other_settings_are_refused_by_name(
     make_split(workspace, competition, packed, THREE)
     kept = workspace.folds.read_bytes()
     with pytest.raises(ArtifactRefusal, match=rf"{line}(.|\n)*--output"):
-        make_split(workspace, competition, packed, THREE.model_copy(update=changed))
+        make_split(workspace, competition, packed, with_folds(**changed))
     assert workspace.folds.read_bytes() == kept
 
 
@@ -139,7 +145,7 @@ def test_a_map_with_other_slides_is_refused_and_one_that_was_moved_is_not(
     assert competition.slide_map is not None
     moved = replace(competition, slide_map=Path(shutil.copy(competition.slide_map, tmp_path / "moved.csv")))
     same(make_split(workspace, moved, packed, THREE), made)
-    named = THREE.model_copy(update={"slide_map": tmp_path / "moved.csv"})
+    named = with_folds(slide_map=tmp_path / "moved.csv")
     same(make_split(workspace, replace(competition, slide_map=None), packed, named), made)
     table = slide_of(competition)
     other = with_map(competition, tmp_path / "other.csv", table.assign(wsi=np.roll(table["wsi"], 1)))
@@ -167,10 +173,10 @@ def test_a_map_that_comes_or_goes_under_auto_is_noticed(
 def test_a_map_does_not_matter_where_none_is_wanted(
     competition: Competition, packed: Pack, workspace: Workspace
 ) -> None:
-    settings = FoldSettings(count=3, slides="none")
+    settings = with_folds(slides="none")
     made = make_split(workspace, competition, packed, settings)
     same(make_split(workspace, replace(competition, slide_map=None), packed, settings), made)
-    assert resolve_slide_map(competition, settings)[0] is None
+    assert resolve_slide_map(competition, settings.folds)[0] is None
 
 
 def test_a_split_whose_record_was_never_written_is_made_anew(

@@ -3,8 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
+from sklearn.metrics import roc_auc_score
 
-from histoblend.evaluation.auc import auc, fold_aucs, percentile_ranks, pooled_auc, ranks_within_folds
+from histoblend.evaluation import auc as areas
+from histoblend.evaluation.auc import auc, class_auc, one_vs_rest, percentile_ranks, ranks_within_folds
 
 
 def pairs_won(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -22,6 +25,18 @@ def table(seed: int = 0, folds: int = 3, patches: int = 40) -> pd.DataFrame:
     labels = generator.integers(0, 2, folds * patches)
     logits = np.round(generator.normal(labels, 1.5), 1)
     return pd.DataFrame({"label": labels, "fold": np.repeat(np.arange(folds), patches), "logit": logits})
+
+
+def arrays(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return frame["label"].to_numpy(), frame[["logit"]].to_numpy(), frame["fold"].to_numpy()
+
+
+def fold_aucs(frame: pd.DataFrame) -> dict[int, float]:
+    return areas.fold_aucs(*arrays(frame))
+
+
+def pooled_auc(frame: pd.DataFrame) -> float:
+    return areas.pooled_auc(*arrays(frame))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -74,3 +89,28 @@ def test_pooled_auc_forgives_folds_their_scale():
 def test_pooled_auc_of_one_fold_is_its_auc():
     frame = table(folds=1)
     assert pooled_auc(frame) == pytest.approx(fold_aucs(frame)[0])
+
+
+def test_classes_are_scored_one_against_the_rest_as_scikit_learn_does():
+    generator = np.random.default_rng(0)
+    labels = np.arange(90) % 4
+    logits = generator.normal(size=(90, 4)) + 1.5 * np.eye(4)[labels]
+    expected = roc_auc_score(labels, softmax(logits, axis=1), multi_class="ovr", average="macro")
+    assert class_auc(labels, one_vs_rest(logits)) == pytest.approx(expected)
+    assert areas.fold_aucs(labels, logits, np.zeros(90))[0] == pytest.approx(expected)
+    assert areas.pooled_auc(labels, logits, np.zeros(90)) == pytest.approx(expected)
+
+
+def test_one_vs_rest_log_odds_do_not_saturate_or_move_with_a_constant():
+    logits = np.array([[60.0, 0.0, 0.0], [61.0, 0.0, 0.0]])
+    odds = one_vs_rest(logits)
+    assert odds[1, 0] - odds[0, 0] == pytest.approx(1.0)
+    np.testing.assert_allclose(one_vs_rest(logits + 7), odds)
+    np.testing.assert_allclose(odds[0, 0], 60 - np.log(2))
+
+
+def test_two_classes_in_one_output_or_in_two_score_alike():
+    frame = table()
+    logits = frame[["logit"]].to_numpy()
+    two = class_auc(frame["label"].to_numpy(), one_vs_rest(np.hstack([np.zeros_like(logits), logits])))
+    assert two == pytest.approx(auc(frame["label"].to_numpy(), logits[:, 0]))

@@ -10,8 +10,11 @@ import pytest
 
 from histoblend.errors import ArtifactRefusal
 from histoblend.evaluation.auc import auc
-from histoblend.execution.collect import Scoring, collect_experiment, local_leaderboard
+from histoblend.evaluation.metrics import Scoring
+from histoblend.execution.collect import collect_experiment
 from histoblend.workspace import Workspace
+
+NAMES = ("no tumour", "tumour")
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def parts(finished: Path):
 
 def collected(parts):
     folder, folds, ids = parts
-    return collect_experiment(folder, "experiment", Scoring(folds, ids, None, None, {}), {})
+    return collect_experiment(folder, "experiment", Scoring(folds, ids, None, None, NAMES, {}), {})
 
 
 def test_metrics_come_from_the_tables_of_whole_folds(parts):
@@ -63,7 +66,7 @@ def test_a_fold_of_another_split_is_refused(parts):
     folder, folds, ids = parts
     swapped = folds.assign(fold=1 - folds["fold"])
     with pytest.raises(ArtifactRefusal):
-        collect_experiment(folder, "experiment", Scoring(swapped, ids, None, None, {}), {})
+        collect_experiment(folder, "experiment", Scoring(swapped, ids, None, None, NAMES, {}), {})
 
 
 def test_times_and_gains_are_those_of_the_folds(parts):
@@ -72,10 +75,3 @@ def test_times_and_gains_are_those_of_the_folds(parts):
     assert metrics.tta_gain == pytest.approx(np.mean([one["auc"] - one["auc_one_view"] for one in records]))
     seconds = sum(one["train_seconds"] + one["prediction_seconds"] for one in records)
     assert metrics.minutes == pytest.approx(seconds / 60)
-
-
-def test_the_local_leaderboard_is_joined_by_id():
-    test = pd.DataFrame({"id": list("abcd"), "logit": [4.0, 3.0, 2.0, 1.0]})
-    solution = pd.DataFrame({"id": list("dcba"), "label": [0, 0, 1, 1]})
-    assert local_leaderboard(test, solution) == 1.0
-    assert local_leaderboard(test, None) is None

@@ -29,7 +29,7 @@ DATA = {"data": "d1", "data_set": "hcd", "folds": "f1"}
 def job(folder: Path, name: str, fold: int, network: str = "small_vgg", estimate: float = 10.0) -> Job:
     content = {"name": name, "network": network, "augmentation": "none"}
     experiment = Experiment.model_validate(content)
-    planned = PlannedExperiment(experiment, 4, Work(NetworkCost(macs=1), 64, 1, 1), "random")
+    planned = PlannedExperiment(experiment, 4, Work(NetworkCost(macs=1), 64, 1, 1), "random", 96)
     record = make_record(experiment, 4, "mixed_float16", DATA)
     return Job(planned, ExperimentFolder(folder / name), fold, record, estimate)
 

@@ -36,7 +36,7 @@ def experiment(name: str = "one", **changes: Any) -> Experiment:
 
 def planned(parameters: int = 1_000_000, activations: int = 2_000_000, **changes: Any) -> PlannedExperiment:
     cost = NetworkCost(macs=10**8, parameters=parameters, activations=activations)
-    return PlannedExperiment(experiment(**changes), 4, Work(cost, 64, 20_000, 4_000), "random")
+    return PlannedExperiment(experiment(**changes), 4, Work(cost, 64, 20_000, 4_000), "random", 96)
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_a_file_that_two_experiments_want_is_named_once(offline: None) -> None:
     wanted = [experiment(name, network=backbone) for name in ("a", "b")]
     wanted += [experiment("c", network={"name": "mobilenet_v2"}, input_size=128), experiment("d")]
     with pytest.raises(MachineRefusal) as refused:
-        starting_weights(wanted)
+        starting_weights(wanted, 96)
     assert refused.value.found.startswith("2 files of pretrained weights are nowhere")
     assert "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5  (a, b)" in refused.value.found
     assert "_1.0_128_no_top.h5  (c)" in refused.value.found
@@ -151,21 +151,21 @@ def test_weights_are_looked_for_before_any_network_is_built(
     offline: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[str] = []
-    monkeypatch.setattr(preflight, "network_cost", lambda one: built.append(one.name))
+    monkeypatch.setattr(preflight, "network_cost", lambda one, problem: built.append(one.name))
     with pytest.raises(MachineRefusal, match="1 files"):
-        plan_work([experiment(), experiment("pretrained", network="resnet50")], 4, PATCHES, 5)
+        plan_work([experiment(), experiment("pretrained", network="resnet50")], 4, PATCHES, 5, (96, 2))
     assert built == []
 
 
 def test_random_weights_are_asked_of_nobody(offline: None) -> None:
     bare = experiment(network={"name": "densenet121", "weights": "none"})
-    assert starting_weights([bare, experiment("two")]) == {"one": "random", "two": "random"}
+    assert starting_weights([bare, experiment("two")], 96) == {"one": "random", "two": "random"}
 
 
 def test_each_experiment_is_costed_with_its_own_views_and_the_folds_shares(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(preflight, "network_cost", lambda one: NetworkCost(macs=10**6))
+    monkeypatch.setattr(preflight, "network_cost", lambda one, problem: NetworkCost(macs=10**6))
     training = {"epochs": 3, "batch_size": 10}
     first, second = plan_work(
         [experiment(training=training), experiment("two", views=1, training=training)], 4, (2003, 1000), 5
@@ -178,11 +178,11 @@ def test_each_experiment_is_costed_with_its_own_views_and_the_folds_shares(
 def test_a_network_is_counted_as_it_is_built() -> None:
     """A 3x3 convolution of four filters at 96 pixels, a head of eight numbers, one logit."""
     tiny = {"name": "small_vgg", "widths": [4], "depths": [1], "normalisation": "none", "head": "gap"}
-    cost = preflight.network_cost(experiment(network=tiny))
+    cost = preflight.network_cost(experiment(network=tiny), Problem())
     assert cost.macs == 96 * 96 * 4 * 27 + 4
     assert cost.parameters == 4 * 28 + 5
     assert cost.grouped_macs == 0 and cost.activations > 96 * 96 * 4
-    assert preflight.network_cost(experiment(network="texture_hgb")) == NetworkCost()
+    assert preflight.network_cost(experiment(network="texture_hgb"), Problem()) == NetworkCost()
 
 
 def test_depthwise_and_grouped_convolutions_are_counted_apart() -> None:

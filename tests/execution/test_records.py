@@ -21,10 +21,10 @@ from histoblend.models.parameters import SmallVgg
 from histoblend.models.registry import NETWORKS
 from histoblend.workspace import ExperimentFolder
 
-DATA = {"data": "d1", "data_set": "hcd", "folds": "f1"}
+DATA = {"data": "d1", "data_set": "hcd", "folds": "f1", "side": 96, "classes": ["no tumour", "tumour"]}
 
 
-def record(views: int = 4, precision: str = "float32", data: dict[str, str] = DATA, **changes: Any) -> Record:
+def record(views: int = 4, precision: str = "float32", data: dict[str, Any] = DATA, **changes: Any) -> Record:
     settings = {"name": "one", "network": "small_vgg", "augmentation": "none"} | changes
     return make_record(Experiment.model_validate(settings), views, precision, data)
 

@@ -19,7 +19,7 @@ from histoblend.inference.tables import (
 FOLDS = pd.DataFrame(
     {"id": [f"00{n}" for n in range(8)], "label": [0, 1] * 4, "fold": [0, 0, 1, 1] * 2, "slide": "s"}
 )
-LOGITS = np.array([-800.0, 3, 1e-17, 0.1, -1 / 3, 40, 800, 2])
+LOGITS = np.array([-800.0, 3, 1e-17, 0.1, -1 / 3, 40, 800, 2])[:, None]
 IDS = pd.Series([f"00{n}" for n in range(3)])
 PATH = Path("table.csv")
 
@@ -32,7 +32,7 @@ def test_probabilities_are_one_sigmoid_of_the_logits_without_overflow():
     with np.errstate(all="raise", under="ignore"):
         probabilities = table()["probability"]
     with np.errstate(over="ignore"):
-        np.testing.assert_allclose(probabilities, 1 / (1 + np.exp(-LOGITS)), atol=1e-300)
+        np.testing.assert_allclose(probabilities, 1 / (1 + np.exp(-LOGITS[:, 0])), atol=1e-300)
     assert list(table().columns) == ["id", "label", "fold", "logit", "probability"]
 
 
@@ -40,13 +40,24 @@ def test_rows_come_back_joined_by_id_to_the_last_bit(tmp_path: Path):
     shuffled = table().sample(frac=1, random_state=3)
     write_out_of_fold(tmp_path / PATH, shuffled, FOLDS)
     pd.testing.assert_frame_equal(read_out_of_fold(tmp_path / PATH, FOLDS), table())
-    write_test(tmp_path / PATH, tables.test_table(IDS[::-1], np.array([3.0, 2.0, 1.0])), IDS)
+    write_test(tmp_path / PATH, tables.test_table(IDS[::-1], np.array([[3.0], [2.0], [1.0]])), IDS)
     assert read_test(tmp_path / PATH, IDS)["logit"].tolist() == [1.0, 2.0, 3.0]
 
 
 def test_ids_of_digits_stay_text(tmp_path: Path):
-    write_test(tmp_path / PATH, tables.test_table(IDS, np.zeros(3)), IDS)
+    write_test(tmp_path / PATH, tables.test_table(IDS, np.zeros((3, 1))), IDS)
     assert read_test(tmp_path / PATH, IDS)["id"].tolist() == ["000", "001", "002"]
+
+
+def test_more_classes_have_a_column_each_and_a_softmax(tmp_path: Path):
+    logits = np.random.default_rng(0).normal(size=(8, 3)) * 300
+    labels = FOLDS.assign(label=[0, 1, 2, 0, 1, 2, 0, 1])
+    write_out_of_fold(tmp_path / PATH, out_of_fold_table(labels, logits)[::-1], labels)
+    again = read_out_of_fold(tmp_path / PATH, labels)
+    assert list(again.columns)[3:] == [f"{kind}_{k}" for kind in ("logit", "probability") for k in range(3)]
+    np.testing.assert_array_equal(tables.table_logits(again), logits)
+    np.testing.assert_allclose(again.iloc[:, 6:].sum(axis=1), 1)
+    assert (again.iloc[:, 6:].to_numpy().argmax(axis=1) == logits.argmax(axis=1)).all()
 
 
 def changed(column: str, value: object) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import pytest
 
 from histoblend.errors import ConfigRefusal, MachineRefusal
 from histoblend.models import backbones, layers
+from histoblend.models.problem import Problem
 from histoblend.models.registry import build_network
 
 PREPROCESSING = {
@@ -32,7 +33,7 @@ PATCHES = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), dtype="uint8
 def test_input_range_is_that_of_the_application(backbone):
     module = importlib.import_module(f"keras.applications.{PREPROCESSING[backbone]}")
     expected = module.preprocess_input(PATCHES.astype("float32"))
-    stack = [*layers.entrance(96, None), *backbones.NORMALISE[backbone]()]
+    stack = [*layers.entrance(Problem(), None), *backbones.NORMALISE[backbone]()]
     np.testing.assert_allclose(layers.chained(PATCHES, stack), expected, atol=1e-3)
 
 
@@ -54,13 +55,13 @@ def normalising(model: keras.Model) -> list[str]:
 
 @pytest.mark.parametrize("backbone", ["mobilenet_v3_large", "mobilenet_v2"])
 def test_normalises_once(backbone):
-    assert len(normalising(build_network(backbone, {"weights": "none"}, 96))) == 1
+    assert len(normalising(build_network(backbone, {"weights": "none"}, Problem()))) == 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", backbones.APPLICATIONS)
 def test_every_backbone_builds_and_predicts(backbone):
-    model = build_network(backbone, {"weights": "none"}, 96)
+    model = build_network(backbone, {"weights": "none"}, Problem())
     logits = np.asarray(model(PATCHES))
     assert logits.shape == (2, 1) and np.isfinite(logits).all()
 
@@ -70,15 +71,15 @@ def test_without_weights_anywhere_it_refuses_rather_than_start_at_random(monkeyp
     monkeypatch.setenv("HISTOBLEND_WEIGHTS", str(tmp_path))
     monkeypatch.setattr("histoblend.models.weights.has_internet", lambda: False)
     with pytest.raises(MachineRefusal, match="mobilenet_v2_weights"):
-        build_network("mobilenet_v2", {}, 96)
-    build_network("mobilenet_v2", {}, 96, pretrained=False)
+        build_network("mobilenet_v2", {}, Problem())
+    build_network("mobilenet_v2", {}, Problem(), pretrained=False)
 
 
 def test_weights_from_a_named_file(monkeypatch, tmp_path):
     source = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(96, 96, 3))
     file = tmp_path / "source.weights.h5"
     source.save_weights(file)
-    model = build_network("mobilenet_v2", {"weights": str(file)}, 96)
+    model = build_network("mobilenet_v2", {"weights": str(file)}, Problem())
     body = next(layer for layer in model.layers if isinstance(layer, keras.Model))
     for one, other in zip(source.get_weights(), body.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -86,4 +87,4 @@ def test_weights_from_a_named_file(monkeypatch, tmp_path):
 
 def test_too_small_an_input_is_refused():
     with pytest.raises(ConfigRefusal, match="does not take an input of 64"):
-        build_network("xception", {"weights": "none"}, 64)
+        build_network("xception", {"weights": "none"}, Problem(input_size=64))

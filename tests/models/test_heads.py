@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from histoblend.models import heads, parameters
+from histoblend.models.problem import Field
 
 
 @pytest.mark.parametrize(
@@ -17,13 +18,13 @@ from histoblend.models import heads, parameters
      (4, 32, (0, 4)), (7, 72, (1, 6)), (1, 96, (0, 1)), (2, 96, (0, 2))],
 )  # fmt: skip
 def test_centre_cells(cells, field, expected):
-    assert heads.centre_cells(cells, field) == expected
+    assert heads.centre_cells(cells, Field(field)) == expected
 
 
 @pytest.mark.parametrize("field", range(32, 97, 2))
 @pytest.mark.parametrize("cells", [1, 2, 3, 5, 6, 7, 11, 12, 24])
 def test_centre_cells_cover_the_label_and_no_spare_ring(cells, field):
-    first, last = heads.centre_cells(cells, field)
+    first, last = heads.centre_cells(cells, Field(field))
     left, right = (field - 32) / 2, (field + 32) / 2
     assert first * field / cells <= left and last * field / cells >= right
     assert (first + 1) * field / cells > left
@@ -31,7 +32,7 @@ def test_centre_cells_cover_the_label_and_no_spare_ring(cells, field):
 
 def vector(name: str, features: np.ndarray, field: int = 96) -> np.ndarray:
     inputs = keras.Input(features.shape[1:])
-    return np.asarray(keras.Model(inputs, heads.HEADS[name](inputs, field))(features))
+    return np.asarray(keras.Model(inputs, heads.HEADS[name](inputs, Field(field)))(features))
 
 
 def test_centre_holds_whole_and_centre_means():
@@ -64,6 +65,6 @@ def test_pooled_heads_are_invariant_under_the_dihedral_group(name):
 def test_means_are_taken_in_float32():
     features = keras.ops.cast(np.full((1, 96, 96, 1), 1.0078125), "bfloat16")
     inputs = keras.Input((96, 96, 1), dtype="bfloat16")
-    mean = keras.Model(inputs, heads.pooled(inputs, 96))(features)
+    mean = keras.Model(inputs, heads.pooled(inputs, Field()))(features)
     assert keras.backend.standardize_dtype(mean.dtype) == "float32"
     assert float(mean[0, 0]) == pytest.approx(1.0078125, abs=1e-6)

@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from histoblend.models import layers
+from histoblend.models.problem import Problem
 
 SHAPE = (6, 5, 4, 3)
 pytestmark = pytest.mark.usefixtures("float32")
@@ -100,7 +101,7 @@ def test_vectors_and_masks_fall_back_to_keras():
 
 def test_entrance_crops_the_centre_and_keeps_values():
     patch = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), dtype="uint8")
-    cropped = layers.chained(patch, layers.entrance(64, 64))
+    cropped = layers.chained(patch, layers.entrance(Problem(input_size=64), 64))
     np.testing.assert_array_equal(cropped, patch[:, 16:80, 16:80].astype("float32"))
 
 
@@ -108,7 +109,7 @@ def test_entrance_resizes_with_antialiasing():
     # Alternating columns: sampling without a filter would return black or white, not grey.
     patch = np.zeros((1, 96, 96, 3), "uint8")
     patch[:, :, ::2] = 255
-    small = np.asarray(layers.chained(patch, layers.entrance(32, None)))
+    small = np.asarray(layers.chained(patch, layers.entrance(Problem(input_size=32), None)))
     assert small.shape == (1, 32, 32, 3)
     assert np.abs(small[:, 4:-4, 4:-4] - 127.5).max() < 45
 
@@ -117,5 +118,5 @@ def test_normalisation_is_the_same_in_any_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
     patch = np.arange(256, dtype="uint8").repeat(3).reshape(1, 16, 16, 3)
     patch = np.tile(patch, (1, 6, 6, 1))
-    unit = layers.chained(patch, [*layers.entrance(96, None), layers.unit_range()])
+    unit = layers.chained(patch, [*layers.entrance(Problem(), None), layers.unit_range()])
     np.testing.assert_allclose(unit, patch / 127.5 - 1.0, atol=1e-5)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from histoblend.models.outputs import logit_model, probability_model
+from histoblend.models.problem import Problem
 from histoblend.models.registry import build_network
 
 PATCHES = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3), dtype="uint8")
@@ -18,7 +19,7 @@ NETWORKS = [
 
 @pytest.mark.parametrize(("name", "values"), NETWORKS)
 def test_probability_is_the_sigmoid_of_the_logit(name, values):
-    network = build_network(name, values, 96)
+    network = build_network(name, values, Problem())
     logits = np.asarray(logit_model(network)(PATCHES))
     probabilities = np.asarray(probability_model(network)(PATCHES))
     assert (probabilities > 0).all() and (probabilities < 1).all()
@@ -27,7 +28,7 @@ def test_probability_is_the_sigmoid_of_the_logit(name, values):
 
 @pytest.mark.parametrize(("name", "values"), NETWORKS)
 def test_asking_twice_changes_nothing(name, values):
-    network = build_network(name, values, 96)
+    network = build_network(name, values, Problem())
     once, twice = probability_model(network), probability_model(probability_model(network))
     np.testing.assert_array_equal(once(PATCHES), twice(PATCHES))
     logits = logit_model(probability_model(network))
@@ -35,7 +36,7 @@ def test_asking_twice_changes_nothing(name, values):
 
 
 def test_course_cnn_is_sequential_and_ends_in_a_sigmoid():
-    network = build_network("course_cnn", {}, 96)
+    network = build_network("course_cnn", {}, Problem())
     assert isinstance(network, keras.Sequential)
     assert [layer.name for layer in network.layers[-2:]] == ["logit", "probability"]
 
@@ -45,7 +46,7 @@ def test_logits_are_float32_under_mixed_precision(name, values):
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        network = build_network(name, values, 96)
+        network = build_network(name, values, Problem())
     finally:
         keras.config.set_dtype_policy(before)
     for face in (logit_model(network), probability_model(network)):

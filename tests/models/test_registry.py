@@ -13,6 +13,7 @@ import pytest
 from histoblend.errors import ConfigRefusal
 from histoblend.models import layers, parameters
 from histoblend.models.outputs import logit_model
+from histoblend.models.problem import Problem
 from histoblend.models.registry import NETWORKS, build_network, check_network
 
 PATCHES = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), dtype="uint8")
@@ -62,7 +63,7 @@ def test_checking_does_not_import_keras():
 @pytest.mark.parametrize("name", TINY)
 def test_builds_at_other_sizes_and_crops(name):
     for size, crop in ((96, None), (64, 64), (48, None)):
-        model = build_network(name, {**TINY[name], "crop": crop}, size)
+        model = build_network(name, {**TINY[name], "crop": crop}, Problem(input_size=size))
         assert model.inputs[0].shape == (None, 96, 96, 3) and model.inputs[0].dtype == "uint8"
         output = logit_model(model)(PATCHES)
         assert output.shape == (2, 1) and keras.backend.standardize_dtype(output.dtype) == "float32"
@@ -73,7 +74,7 @@ def test_builds_at_other_sizes_and_crops(name):
 def test_every_normalisation_and_activation_builds(name, normalisation):
     for activation in get_args(parameters.Activation):
         values = {**TINY[name], "normalisation": normalisation, "activation": activation, "dropout": 0.1}
-        model = build_network(name, values, 96)
+        model = build_network(name, values, Problem())
         logits = np.asarray(model(PATCHES))
         assert np.isfinite(logits).all() and logits[0] != logits[1]
 
@@ -86,19 +87,19 @@ def test_equal_seeds_give_equal_weights():
     weights = []
     for seed in (3, 3, 4):
         keras.utils.set_random_seed(seed)
-        weights.append(build_network("small_vgg", TINY["small_vgg"], 96).get_weights())
+        weights.append(build_network("small_vgg", TINY["small_vgg"], Problem()).get_weights())
     assert all(np.array_equal(a, b) for a, b in zip(weights[0], weights[1], strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(weights[0], weights[2], strict=True))
 
 
 def test_features_row_is_no_keras_network():
     with pytest.raises(ConfigRefusal, match="no Keras network"):
-        build_network("texture_hgb", {}, 96)
+        build_network("texture_hgb", {}, Problem())
 
 
 @pytest.mark.parametrize("name", ["small_vgg", "small_resnet"])
 def test_ignores_what_lies_outside_the_crop(name):
-    model = build_network(name, {**TINY[name], "crop": 64}, 64)
+    model = build_network(name, {**TINY[name], "crop": 64}, Problem(input_size=64))
     painted = PATCHES.copy()
     painted[:, :16] = 0
     np.testing.assert_array_equal(model(PATCHES), model(painted))
@@ -106,15 +107,15 @@ def test_ignores_what_lies_outside_the_crop(name):
 
 @pytest.mark.parametrize("name", ["small_vgg", "small_resnet"])
 def test_first_block_sees_every_pixel(name):
-    model = build_network(name, TINY[name], 96)
+    model = build_network(name, TINY[name], Problem())
     first = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
     assert first.output.shape[1:3] == (96, 96) and first.strides == (1, 1)
 
 
 def test_weights_survive_a_rebuild(tmp_path):
-    model = build_network("small_resnet", {**TINY["small_resnet"], "attention": True}, 96)
+    model = build_network("small_resnet", {**TINY["small_resnet"], "attention": True}, Problem())
     model.save_weights(tmp_path / "model.weights.h5")
-    again = build_network("small_resnet", {**TINY["small_resnet"], "attention": True}, 96)
+    again = build_network("small_resnet", {**TINY["small_resnet"], "attention": True}, Problem())
     again.load_weights(tmp_path / "model.weights.h5")
     np.testing.assert_array_equal(model(PATCHES), again(PATCHES))
 

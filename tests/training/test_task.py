@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from histoblend.competition.layouts import read_competition
-from histoblend.config import Experiment, FoldSettings
+from histoblend.config import DataSettings, Experiment, FoldSettings
 from histoblend.data.batches import FeedWorkers
-from histoblend.data.pack import Pack, pack
-from histoblend.data.split import make_split
+from histoblend.data.pack import pack
+from histoblend.data.split import SplitSettings, make_split
 from histoblend.data.views import apply_view, chosen_views
 from histoblend.errors import ArtifactRefusal
 from histoblend.evaluation.auc import auc
@@ -109,8 +109,8 @@ def inputs(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> TaskInputs:
     competition = read_competition(toy)
     packed = pack(competition, root / "scratch", 1)
     workspace = Workspace(root / "output")
-    folds = make_split(workspace, competition, packed, FoldSettings(count=3)).folds
-    return TaskInputs(workspace, packed, folds, DEVICE, FeedWorkers(0), False, lambda text: None)
+    folds = make_split(workspace, competition, packed, SplitSettings(FoldSettings(count=3), DataSettings(near_duplicates="keep"))).folds
+    return TaskInputs(workspace, packed, folds, DEVICE, FeedWorkers(0), False, competition.classes, lambda text: None)
 
 
 def recipe(network: dict[str, Any] | None = None, **changes: Any) -> Experiment:
@@ -134,9 +134,9 @@ def without_truth(inputs: TaskInputs, fold: int, folder: Path) -> TaskInputs:
     np.save(folder / "test.npy", inputs.pack.test_images())
     folds = inputs.folds.copy()
     folds.loc[held, "label"] = 1 - folds.loc[held, "label"]
-    folds.loc[held, "pixel_hash"] = [f"changed {number}" for number in range(held.sum())]
-    train = folds[["id", "label", "pixel_hash"]]
-    changed = Pack(folder, "changed", train, inputs.pack.test, "")
+    folds.loc[held, "twins"] = [f"changed {number}" for number in range(held.sum())]
+    train = folds[["id", "label"]].assign(pixel_hash=folds["twins"])
+    changed = dataclasses.replace(inputs.pack, folder=folder, fingerprint="changed", train=train)
     return dataclasses.replace(inputs, pack=changed, folds=folds)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from histoblend.blending.members import Member, MemberLogits, joined_logits
 from histoblend.blending.rules import RULES, Rule
 from histoblend.blending.submission import submission_table, write_submission
-from histoblend.execution.collect import Metrics, Scoring, local_leaderboard, scored
+from histoblend.evaluation.metrics import Metrics, Scoring, local_leaderboard, scored
 from histoblend.inference.tables import out_of_fold_table, test_table, write_out_of_fold, write_test
 from histoblend.workspace import Workspace, write_json
 
@@ -46,13 +46,14 @@ def _write_ensemble(name: str, rule: Rule, joined: MemberLogits, inputs: BlendIn
     write_test(folder.test, test, ids)
     weights = {member: 1 / len(joined.names) for member in joined.names}
     write_json(folder.weights, {"rule": name, "weights": weights})
-    submission = submission_table(test, scoring.sample, inputs.scale)
-    write_submission(folder.submission, submission, scoring.sample, test, joined)
+    if scoring.submits:
+        submission = submission_table(test, scoring.sample, inputs.scale, scoring.classes)
+        write_submission(folder.submission, submission, scoring, test, joined)
     metrics = Metrics(
         name=title,
         kind="blend",
         complete=True,
-        local_leaderboard=local_leaderboard(test, scoring.solution),
+        local_leaderboard=local_leaderboard(test, scoring.known_labels),
         about=scoring.about,
         **scored(out_of_fold),
     )

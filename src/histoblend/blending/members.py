@@ -10,6 +10,7 @@ import pandas as pd
 
 from histoblend.config_files import base_name
 from histoblend.errors import ArtifactRefusal
+from histoblend.inference.tables import table_logits
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Member:
 
 @dataclass(frozen=True)
 class MemberLogits:
-    """Logits float64 (patches, members) of the out-of-fold ids and of the test ids."""
+    """Logits float64 (patches, members, outputs) of the out-of-fold ids and of the test ids."""
 
     names: tuple[str, ...]
     out_of_fold: np.ndarray
@@ -47,10 +48,10 @@ def joined_logits(members: Sequence[Member], folds: pd.DataFrame, test_ids: pd.S
     names = tuple(dict.fromkeys(base_name(member.name) for member in members))
     out_of_fold = [_mean_over_seeds(members, name, "out_of_fold", folds["id"]) for name in names]
     test = [_mean_over_seeds(members, name, "test", test_ids) for name in names]
-    return MemberLogits(names, np.column_stack(out_of_fold), np.column_stack(test))
+    return MemberLogits(names, np.stack(out_of_fold, axis=1), np.stack(test, axis=1))
 
 
 def _mean_over_seeds(members: Sequence[Member], name: str, part: str, ids: pd.Series) -> np.ndarray:
     tables = [getattr(member, part) for member in members if base_name(member.name) == name]
-    columns = [table.set_index("id")["logit"].loc[ids].to_numpy() for table in tables]
-    return np.asarray(np.mean(columns, axis=0))
+    logits = [table_logits(table.set_index("id").loc[ids]) for table in tables]
+    return np.asarray(np.mean(logits, axis=0))

@@ -8,8 +8,10 @@ import numpy as np
 from scipy.special import logit
 from scipy.stats import rankdata
 
+from histoblend.evaluation.auc import one_vs_rest
+
 Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Logits float64 (patches, members) and groups (patches,) in, blended logits (patches,) out.
+"""Logits float64 (patches, members, outputs) and groups (patches,) in, blended logits (patches, outputs) out.
 
 A group holds patches scored by the same models: a fold out of fold, one group for all of test.
 """
@@ -21,11 +23,13 @@ def logit_mean(logits: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def rank_mean(logits: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """The equal-weight mean of the members' mid-ranks within each group, as a logit."""
+    """The equal-weight mean of the members' mid-ranks within each group, class by class, as a logit."""
     ranks = np.empty_like(logits)
-    for group in np.unique(groups):
-        chosen = groups == group
-        ranks[chosen] = (rankdata(logits[chosen], axis=0) - 0.5) / chosen.sum()
+    for member in range(logits.shape[1]):
+        scores = one_vs_rest(logits[:, member])
+        for group in np.unique(groups):
+            chosen = groups == group
+            ranks[chosen, member] = (rankdata(scores[chosen], axis=0) - 0.5) / chosen.sum()
     return np.asarray(logit(ranks.mean(axis=1)))
 
 

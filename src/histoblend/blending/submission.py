@@ -11,29 +11,36 @@ from scipy.stats import spearmanr
 from histoblend.blending.members import MemberLogits
 from histoblend.errors import ArtifactRefusal, some
 from histoblend.evaluation.auc import percentile_ranks
+from histoblend.evaluation.metrics import Scoring
 from histoblend.inference.predict import sigmoid
+from histoblend.inference.tables import table_logits
 from histoblend.workspace import write_csv
 
 
-def submission_table(test: pd.DataFrame, sample: pd.DataFrame | None, scale: str) -> pd.DataFrame:
-    """A submission for the test table `test` (columns id, logit) with the columns and order of `sample`.
+def submission_table(
+    test: pd.DataFrame, sample: pd.DataFrame | None, scale: str, classes: tuple[str, ...]
+) -> pd.DataFrame:
+    """A submission for the test table `test` with the columns and order of `sample`.
 
     Args:
         scale: ``rank`` for percentile ranks in (0, 1], ties kept; ``probability`` for probabilities.
+        classes: names of the classes; of more than two, the name of the most probable one is submitted.
 
     Returns:
-        The sample's id column as it stands and its other column as float64.
+        The sample's id column as it stands and its other column: float64, or class names.
     """
-    logits = test["logit"].to_numpy()
-    values = percentile_ranks(logits) if scale == "rank" else sigmoid(logits)
-    by_id = pd.Series(values, index=test["id"])
     id_column, value_column = list(sample.columns) if sample is not None else ["id", "label"]
     ids = sample[id_column] if sample is not None else test["id"]
-    return pd.DataFrame({id_column: ids.to_numpy(), value_column: by_id.loc[ids].to_numpy()})
+    logits = table_logits(test.set_index("id").loc[ids])
+    if len(classes) > 2:
+        values = np.array(classes)[logits.argmax(axis=1)]
+    else:
+        values = percentile_ranks(logits[:, 0]) if scale == "rank" else sigmoid(logits[:, 0])
+    return pd.DataFrame({id_column: ids.to_numpy(), value_column: values})
 
 
 def check_submission(
-    table: pd.DataFrame, sample: pd.DataFrame | None, test: pd.DataFrame, members: MemberLogits
+    table: pd.DataFrame, scoring: Scoring, test: pd.DataFrame, members: MemberLogits
 ) -> None:
     """Check ids, order, range, spread and direction of a submission against sample, test table and members.
 
@@ -41,20 +48,34 @@ def check_submission(
         ArtifactRefusal: it would score wrongly.
     """
     id_column, value_column = table.columns
-    wanted, found = set(test["id"]), set(table[id_column])
+    sample = scoring.sample
+    wanted, found = set(test["id"] if sample is None else sample[sample.columns[0]]), set(table[id_column])
     wrong = sorted((wanted ^ found) | set(table[id_column][table[id_column].duplicated()]))
     if wrong:
         raise ArtifactRefusal(f"The submission's ids are wrong: {some(wrong)}.", "each test id once")
     if sample is not None and list(table[id_column]) != list(sample[sample.columns[0]]):
         raise ArtifactRefusal("The submission's ids are out of order.", "the order of sample_submission.csv")
-    values = table.set_index(id_column)[value_column].loc[test["id"]].to_numpy(np.float64)
+    if len(scoring.classes) > 2:
+        _check_names(table[value_column], scoring.classes)
+    else:
+        rows = pd.Series(np.arange(len(test)), index=test["id"]).loc[table[id_column]].to_numpy()
+        _check_ranking(table[value_column].to_numpy(np.float64), members, rows)
+
+
+def _check_names(values: pd.Series, classes: tuple[str, ...]) -> None:
+    if foreign := sorted(set(values.astype(str)) - set(classes)):
+        raise ArtifactRefusal(f"The submission holds foreign classes: {some(foreign)}.", ", ".join(classes))
+
+
+def _check_ranking(values: np.ndarray, members: MemberLogits, rows: np.ndarray) -> None:
+    """Check values (n,) of two classes against the members' logits of the same patches, their `rows` of test."""
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
         raise ArtifactRefusal(
             "The submission holds values that are no numbers from 0 to 1.", "numbers in [0, 1]"
         )
-    if values.min() == values.max():
+    if len(values) > 1 and values.min() == values.max():
         raise ArtifactRefusal(f"The submission is constant ({values[0]}).", "values that rank the patches")
-    for name, logits in zip(members.names, members.test.T, strict=True):
+    for name, logits in zip(members.names, members.test[rows, :, 0].T, strict=True):
         if np.ptp(logits) > 0 and spearmanr(values, logits).statistic <= 0:
             raise ArtifactRefusal(
                 f"The submission ranks against its member {name}.",
@@ -64,14 +85,13 @@ def check_submission(
 
 
 def write_submission(
-    path: Path,
-    table: pd.DataFrame,
-    sample: pd.DataFrame | None,
-    test: pd.DataFrame,
-    members: MemberLogits,
+    path: Path, table: pd.DataFrame, scoring: Scoring, test: pd.DataFrame, members: MemberLogits
 ) -> None:
     """Check, write, read back and check again."""
-    check_submission(table, sample, test, members)
+    check_submission(table, scoring, test, members)
     write_csv(path, table)
-    again = pd.read_csv(path, dtype={table.columns[0]: str}, float_precision="round_trip")
-    check_submission(again, sample, test, members)
+    id_column, value_column = table.columns
+    named = len(scoring.classes) > 2
+    types = {id_column: str, value_column: str if named else "float64"}
+    again = pd.read_csv(path, dtype=types, keep_default_na=not named, float_precision="round_trip")
+    check_submission(again, scoring, test, members)

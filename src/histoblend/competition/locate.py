@@ -5,43 +5,34 @@ A place is recognised by its marker files, never by its name: Kaggle has moved i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from histoblend.competition.contract import HCD, IMAGE_FOLDERS
+from histoblend.competition.recognise import Folder, are_class_folders, look_into
 from histoblend.competition.synthetic import is_synthetic
 from histoblend.errors import DataRefusal, some
 
 KAGGLE_INPUT = Path("/kaggle/input")
 DEPTH = 4  # /kaggle/input/datasets/<owner>/<slug>/<folder>
-IMAGE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-IMAGES_THAT_END_A_SEARCH = 20
 HALF_MARKERS = frozenset(
     {"train_labels.csv", "train_labels.csv.zip", "train.zip", "histopathologic-cancer-detection.zip"}
 )
-EXPECTED = (
-    "a folder with train_labels.csv, train/*.tif and test/*.tif (sample_submission.csv if there is one)"
-)
+EXPECTED = """a folder with one of
+    train_labels.csv, train/*.tif and test/*.tif (sample_submission.csv if there is one)
+    train/<class>/*.jpg|png|tif, with or without valid/ and test/ (or train+val/train/<class>/*)
+    camelyonpatch_level_2_split_train_x.h5 and ..._train_y.h5 (or .h5.gz)
+    train.npy and labels.npy"""
 
 
 @dataclass(frozen=True)
 class Located:
-    """A competition folder and, in one sentence, why it was taken."""
+    """A competition folder, in one sentence why it was taken, and its layout."""
 
     root: Path
     reason: str
-
-
-@dataclass(frozen=True)
-class _Folder:
-    path: Path
-    files: frozenset[str]
-    folders: tuple[str, ...]
-
-    @property
-    def is_competition(self) -> bool:
-        return "train_labels.csv" in self.files and "train" in self.folders
+    layout: str
 
 
 def locate(
@@ -81,43 +72,61 @@ def _asked_for(place: Path, origin: str) -> Located:
     if not place.exists():
         raise DataRefusal(f"{origin} names {place}, which does not exist.", EXPECTED, "correct the path.")
     folders = list(_walk(place, DEPTH)) if place.is_dir() else []
-    found = [folder.path for folder in folders if folder.is_competition]
+    found = [folder for folder in folders if folder.layout is not None]
     if not found:
+        if not any(_is_half(folder) for folder in folders) and are_class_folders(place):
+            return Located(place, f"{origin} names it, and its folders are taken for classes.", IMAGE_FOLDERS)
         raise _no_competition(place, origin, folders)
-    root = _the_only(found, f"{origin} {place}")
-    where = "names it" if root == place else f"names {place}, which holds it"
-    return Located(root, f"{origin} {where}.")
+    chosen, others = _chosen(found, f"{origin} {place}")
+    where = "names it" if chosen.path == place else f"names {place}, which holds it"
+    return _located(chosen, f"{origin} {where}", others)
 
 
 def _lying_around(top: Path, what: str) -> Located | None:
     folders = list(_walk(top, DEPTH)) if top.is_dir() else []
-    found = [folder.path for folder in folders if folder.is_competition]
-    real = [path for path in found if not is_synthetic(path)]
-    if real:
-        return Located(_the_only(real, what), f"It was found in {what} ({top}).")
-    if half := [folder for folder in folders if _is_half(folder)]:
+    found = [folder for folder in folders if folder.layout is not None]
+    real = [folder for folder in found if not is_synthetic(folder.path)]
+    half = [folder for folder in folders if _is_half(folder)]
+    if half and not any(folder.layout == HCD for folder in real):
         raise _no_competition(half[0].path, what, half)
+    if real:
+        chosen, others = _chosen(real, what)
+        return _located(chosen, f"It was found in {what} ({top})", others)
     if found:
-        root = _the_only(found, what)
-        return Located(root, f"It is the synthetic competition in {what}, and no real one lies there.")
+        chosen, _ = _chosen(found, what)
+        return Located(
+            chosen.path, f"It is the synthetic competition in {what}, and no real one lies there.", HCD
+        )
     return None
 
 
-def _the_only(found: list[Path], what: str) -> Path:
-    if len(found) > 1:
+def _chosen(found: list[Folder], what: str) -> tuple[Folder, list[Folder]]:
+    """The one competition in HCD's layout, else the one of another layout; and what else lies there."""
+    candidates = [folder for folder in found if folder.layout == HCD] or found
+    if len(candidates) > 1:
         raise DataRefusal(
-            f"{what} holds several competitions: {some(found)}.",
+            f"{what} holds several competitions: {some([folder.path for folder in candidates])}.",
             "one of them",
-            f"name it, for example: --data {found[0]}",
+            f"name it, for example: --data {candidates[0].path}",
         )
-    return found[0]
+    return candidates[0], [folder for folder in found if folder is not candidates[0]]
 
 
-def _is_half(folder: _Folder) -> bool:
-    return bool(HALF_MARKERS & folder.files) and not folder.is_competition
+def _located(folder: Folder, reason: str, others: list[Folder]) -> Located:
+    assert folder.layout is not None
+    if folder.layout != HCD:
+        reason += f", laid out as {folder.layout}"
+    elif others:
+        named = [f"{other.path} ({other.layout})" for other in others]
+        reason += f", before what has another layout: {some(named)}"
+    return Located(folder.path, f"{reason}.", folder.layout)
 
 
-def _no_competition(place: Path, origin: str, folders: list[_Folder]) -> DataRefusal:
+def _is_half(folder: Folder) -> bool:
+    return bool(HALF_MARKERS & folder.files) and folder.layout is None
+
+
+def _no_competition(place: Path, origin: str, folders: list[Folder]) -> DataRefusal:
     held = f"{place} is a file" if place.is_file() else f"{place} holds {_inside(place)}"
     remedy = "name the folder that holds these files."
     for folder in folders:
@@ -131,34 +140,13 @@ def _inside(place: Path) -> str:
     return some(names) if names else "nothing"
 
 
-def _walk(top: Path, depth: int) -> Iterator[_Folder]:
+def _walk(top: Path, depth: int) -> Iterator[Folder]:
     """`top` and the folders below it, down to `depth`; competitions and folders of images are not entered."""
-    folder = _look_into(top)
+    folder = look_into(top)
     if folder is None:
         return
     yield folder
-    if folder.is_competition or depth == 0:
+    if folder.layout is not None or depth == 0:
         return
     for name in folder.folders:
         yield from _walk(top / name, depth - 1)
-
-
-def _look_into(path: Path) -> _Folder | None:
-    """What `path` holds; None for a folder of images, which is left as soon as it shows to be one."""
-    files, folders, images = set(), [], 0
-    try:
-        with os.scandir(path) as scan:
-            for entry in scan:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    folders.append(entry.name)
-                elif entry.name.lower().endswith(IMAGE_SUFFIXES):
-                    images += 1
-                else:
-                    files.add(entry.name)
-                if images > IMAGES_THAT_END_A_SEARCH:
-                    return None
-    except PermissionError:
-        return None
-    return _Folder(path, frozenset(files), tuple(sorted(folders)))

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from histoblend.competition.layouts import Competition, read_competition
+from histoblend.competition.door import Door
+from histoblend.competition.layouts import Competition, UseValid, read_competition
 from histoblend.competition.locate import locate
 from histoblend.competition.synthetic import draw_competition
 from histoblend.config import SyntheticSettings
@@ -22,15 +23,27 @@ class Source:
     reason: str
 
 
-def find_source(data: Path | None, environment: Mapping[str, str], input_folder: Path) -> Source | None:
+def find_source(
+    data: Path | None,
+    environment: Mapping[str, str],
+    input_folder: Path,
+    use_valid: UseValid = "folds",
+    door: Door | None = None,
+) -> Source | None:
     """The competition that was asked for or lies around; None if there is none.
+
+    Args:
+        data: the value of ``--data``; `environment`: where ``HISTOBLEND_DATA`` is looked up.
+        input_folder: the project's ``input/``.
+        use_valid: whether a validation part joins the folds or is only scored.
+        door: strict unless given; a lenient one gathers what is broken.
 
     Raises:
         DataRefusal: what is there is broken; or, on Kaggle, nothing is attached.
     """
     located = locate(data, environment, input_folder)
     if located is not None:
-        return Source(read_competition(located.root), located.reason)
+        return Source(read_competition(located.root, use_valid=use_valid, door=door), located.reason)
     if on_kaggle(environment):
         raise DataRefusal(
             "This runs on Kaggle, and no competition is attached.",

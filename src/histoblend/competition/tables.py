@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from histoblend.competition.door import Door
 from histoblend.errors import DataRefusal, some
 
 MISSING_CELLS = frozenset({"", "nan", "na", "n/a", "null", "none", "<na>"})
 
 
-def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+def read_table(path: Path, columns: Sequence[str], door: Door | None = None) -> pd.DataFrame:
     """Read a CSV of exactly `columns` (in any order) as text, so that ids such as ``007`` or ``1e5`` survive.
 
-    A byte order mark, CRLF line ends, quotes and blank lines are accepted.
+    A byte order mark, CRLF line ends, quotes and blank lines are accepted. A lenient `door` lets ragged and hollow
+    lines drop out.
 
     Returns:
         A frame of str cells, columns in the order of the file, rows in the order of the file.
@@ -27,9 +29,8 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     rows = _rows(path)
     header = [name.strip() for name in next(rows, (0, []))[1]]
     _check_header(path, header, columns)
-    numbered = list(rows)
-    _check_cells(path, header, numbered)
-    cells = list(zip(*(row for _, row in numbered), strict=True))
+    numbered = _check_cells(path, header, list(rows), door or Door())
+    cells = list(zip(*(row for _, row in numbered), strict=True)) or [()] * len(header)
     return pd.DataFrame({name: list(cells[place]) for place, name in enumerate(header)}, dtype=str)
 
 
@@ -74,20 +75,31 @@ def _check_header(path: Path, header: list[str], columns: Sequence[str]) -> None
         )
 
 
-def _check_cells(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> None:
+def _check_cells(
+    path: Path, header: list[str], rows: list[tuple[int, list[str]]], door: Door
+) -> list[tuple[int, list[str]]]:
+    """Refuse ragged lines and lines with empty cells; sound are the others."""
     if not rows:
         raise DataRefusal(f"{path} has a header and no rows.", "one row per patch", "download it again.")
     ragged = [number for number, row in rows if len(row) != len(header)]
     if ragged:
-        raise DataRefusal(
-            f"{path} is malformed: {len(ragged):,} lines without {len(header)} cells (line {some(ragged)}).",
-            f"{len(header)} cells in every line",
-            "download it again; a download that broke off leaves such a last line.",
+        door.refuse(
+            DataRefusal(
+                f"{path} is malformed: {len(ragged):,} lines without {len(header)} cells (line {some(ragged)}).",
+                f"{len(header)} cells in every line",
+                "download it again; a download that broke off leaves such a last line.",
+            )
         )
+        rows = [(number, row) for number, row in rows if len(row) == len(header)]
     hollow = [number for number, row in rows if any(cell.strip().lower() in MISSING_CELLS for cell in row)]
     if hollow:
-        raise DataRefusal(
-            f"{path} has empty or NaN cells in {len(hollow):,} lines (line {some(hollow)}).",
-            "a value in every cell",
-            "fill or remove these lines.",
+        door.refuse(
+            DataRefusal(
+                f"{path} has empty or NaN cells in {len(hollow):,} lines (line {some(hollow)}).",
+                "a value in every cell",
+                "fill or remove these lines.",
+            )
         )
+        unsound = set(hollow)
+        rows = [(number, row) for number, row in rows if number not in unsound]
+    return rows

@@ -44,6 +44,12 @@ def resolve_augmentation(spec: str | Sequence[dict[str, Any]]) -> list[dict[str,
     return deepcopy(PRESETS[spec])
 
 
+def transform_parameters() -> dict[str, list[str]]:
+    """Every transform that a list may name, each with the parameters it takes beside its name."""
+    names = dict.fromkeys(_names_of_transforms())
+    return {name: ["transforms", "p"] if name == "OneOf" else _parameters_of(name) for name in names}
+
+
 class Augmenter:
     """A pipeline of transforms whose output is a pure function of the images and a seed.
 

@@ -26,6 +26,7 @@ from histoblend.data.augmentations import Augmenter, build_augmenter
 from histoblend.errors import MachineRefusal
 
 ORDER, POSITIVES, NEGATIVES, AUGMENTATION = range(4)  # streams of random numbers that never meet
+CLASS_STREAMS = (NEGATIVES, POSITIVES)  # further classes have their own number plus two
 
 
 @functools.lru_cache(maxsize=4)
@@ -55,12 +56,14 @@ class TrainingRows:
     Args:
         images_path: the pack's uint8 ``.npy`` file, shape (patches, h, w, 3).
         rows: int64 (n,), rows of that file.
-        labels: int8 (n,), 0 or 1.
+        labels: integers (n,), 0 to classes - 1.
+        classes: number of classes.
     """
 
     images_path: str
     rows: np.ndarray
     labels: np.ndarray
+    classes: int = 2
 
 
 @dataclass(frozen=True)
@@ -77,16 +80,26 @@ class Sampling:
         return -(-(self.samples_per_epoch or patches) // self.batch_size)
 
 
-def batch_positions(labels: np.ndarray, sampling: Sampling, step: int) -> np.ndarray:
+def batch_positions(source: TrainingRows, sampling: Sampling, step: int) -> np.ndarray:
     """Positions (int64, one per patch of the batch) drawn for the `step`-th step of the whole training."""
-    size = sampling.batch_size
+    size, classes = sampling.batch_size, source.classes
     if not sampling.balanced:
-        return drawn_positions(sampling.seed, ORDER, step * size, size, len(labels))
-    halves = []
-    for stream, label, count in ((POSITIVES, 1, size // 2), (NEGATIVES, 0, size - size // 2)):
-        members = np.flatnonzero(labels == label)
-        halves.append(members[drawn_positions(sampling.seed, stream, step * count, count, len(members))])
-    return np.concatenate(halves)
+        return drawn_positions(sampling.seed, ORDER, step * size, size, len(source.labels))
+    parts = []
+    for label in reversed(range(classes)):
+        # Places of the whole training go to the classes in turn, so each has its share of any batch size.
+        first, last = (-((label - size * number) // classes) for number in (step, step + 1))
+        stream = (*CLASS_STREAMS, *range(4, classes + 2))[label]
+        members = np.flatnonzero(source.labels == label)
+        parts.append(members[drawn_positions(sampling.seed, stream, first, last - first, len(members))])
+    return np.concatenate(parts)
+
+
+def targets(labels: np.ndarray, classes: int) -> np.ndarray:
+    """What a network learns, float32: labels 0 and 1 as (n, 1), more classes one-hot as (n, classes)."""
+    if classes == 2:
+        return labels.astype(np.float32)[:, None]
+    return np.eye(classes, dtype=np.float32)[labels]
 
 
 @functools.lru_cache(maxsize=4)
@@ -96,8 +109,8 @@ def _opened(images_path: str) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=8)
-def _augmenter(transforms: str) -> Augmenter:
-    return build_augmenter(json.loads(transforms))
+def _augmenter(transforms: str, side: int) -> Augmenter:
+    return build_augmenter(json.loads(transforms), side // 3)
 
 
 def augmented_patches(images_path: str, rows: np.ndarray, transforms: str, seed: int) -> np.ndarray:
@@ -109,7 +122,8 @@ def augmented_patches(images_path: str, rows: np.ndarray, transforms: str, seed:
     Returns:
         uint8 array of shape (len(rows), h, w, 3).
     """
-    return _augmenter(transforms).augment_batch(np.asarray(_opened(images_path)[rows]), seed)
+    images = _opened(images_path)
+    return _augmenter(transforms, images.shape[1]).augment_batch(np.asarray(images[rows]), seed)
 
 
 POLL_SECONDS = 2.0  # between two looks at whether the workers still live, while a batch is waited for
@@ -196,7 +210,7 @@ class TrainingFeed:
         return self.sampling.steps_per_epoch(len(self.source.rows))
 
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Images uint8 (batch, h, w, 3) and labels float32 (batch, 1) of the `step`-th step of the training.
+        """Images uint8 (batch, h, w, 3) and `targets` of the `step`-th step of the training.
 
         Raises:
             MachineRefusal: a worker process died.
@@ -211,11 +225,11 @@ class TrainingFeed:
             images = self.workers.result(self._ahead.pop(step))
         except BrokenProcessPool as error:
             raise _worker_died() from error
-        positions = batch_positions(self.source.labels, self.sampling, step)
-        return images, self.source.labels[positions].astype(np.float32)[:, None]
+        positions = batch_positions(self.source, self.sampling, step)
+        return images, targets(self.source.labels[positions], self.source.classes)
 
     def _submit(self, step: int) -> Future[np.ndarray]:
-        rows = self.source.rows[batch_positions(self.source.labels, self.sampling, step)]
+        rows = self.source.rows[batch_positions(self.source, self.sampling, step)]
         seed = int(np.random.SeedSequence([self.sampling.seed, AUGMENTATION, step]).generate_state(1)[0])
         try:
             return self.workers.submit(self.source.images_path, rows, json.dumps(list(self.transforms)), seed)

@@ -1,4 +1,4 @@
-"""One split for all experiments: stratified, grouped by slide, exact duplicates together."""
+"""One split for all experiments: stratified, grouped by slide, duplicates together."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def make_folds(frame: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
     """Split into `count` folds; the same for every order of the rows.
 
     Args:
-        frame: id (str), label (0/1), slide (str), pixel_hash (str), one row per training patch.
+        frame: id (str), label (0 to classes - 1), slide (str), twins (equal for patches that belong together), one row per training patch.
 
     Returns:
         id, label, slide, fold (int64, 0 to count - 1), sorted by id.
@@ -32,7 +32,7 @@ def make_folds(frame: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
     if count < 2:
         raise ConfigRefusal(f"{count} folds were asked for.", "two or more", "set folds.count to 2 or more.")
     frame = frame.sort_values("id", kind="stable").reset_index(drop=True)
-    groups = connect(frame["slide"], frame["pixel_hash"])
+    groups = connect(frame["slide"], frame["twins"])
     if groups.max() + 1 < count:
         raise _too_few_groups(int(groups.max()) + 1, frame["slide"].nunique(), count)
     labels = frame["label"].to_numpy(dtype=np.int64)
@@ -53,7 +53,7 @@ def inner_split(
     """Cut a validation part out of the training folds, for recipes that watch a metric.
 
     Args:
-        frame: id, label, slide, pixel_hash, in any order.
+        frame: id, label, slide, twins, in any order.
         training: bool (n,), the rows of the training folds.
         fraction: wanted share of the training rows, between 0 and 1.
 
@@ -61,17 +61,18 @@ def inner_split(
         bool (n,): the validation rows, all within `training`, no slide or duplicate of which stays outside.
 
     Raises:
-        DataRefusal: no such cut leaves both classes on both sides.
+        DataRefusal: no such cut leaves every class on both sides.
     """
     inside = frame[training].sort_values("id", kind="stable")
-    groups = connect(inside["slide"], inside["pixel_hash"])
+    groups = connect(inside["slide"], inside["twins"])
     labels = inside["label"].to_numpy(dtype=np.int64)
     held_out = deal(groups, labels, [fraction, 1 - fraction], seed) == 0
-    if len(set(labels[held_out])) < 2 or len(set(labels[~held_out])) < 2:
+    classes = frame["label"].nunique()
+    if len(set(labels[held_out])) < classes or len(set(labels[~held_out])) < classes:
         raise DataRefusal(
             f"An inner split of {fraction:.0%} cannot be cut from {len(inside):,} training patches in "
             f"{groups.max() + 1:,} groups: one side would lack a class.",
-            "both classes on both sides, with every slide on one side",
+            "every class on both sides, with every slide on one side",
             "raise inner_fraction, use fewer folds, or choose a recipe of fixed length.",
         )
     chosen: npt.NDArray[np.bool_] = frame["id"].isin(inside["id"][held_out]).to_numpy(dtype=bool)
@@ -133,12 +134,12 @@ def _check_split(path: Path, folds: pd.DataFrame) -> None:
 
 def _check_classes(frame: pd.DataFrame, count: int) -> None:
     classes = frame.groupby("fold")["label"].nunique().reindex(range(count), fill_value=0)
-    poor = list(classes.index[classes < 2])
+    poor = list(classes.index[classes < frame["label"].nunique()])
     if poor:
         raise DataRefusal(
-            f"With {count} folds, fold {some(poor)} would hold patches of one class only "
+            f"With {count} folds, fold {some(poor)} would lack a class "
             f"({len(frame):,} patches, {frame['slide'].nunique():,} slides).",
-            "both classes in every fold, with every slide in one fold",
+            "every class in every fold, with every slide in one fold",
             "ask for fewer folds.",
         )
 

@@ -1,8 +1,9 @@
-"""Groups of patches that must stay together, dealt out over folds with both classes in balance. Pure."""
+"""Groups of patches that must stay together, dealt out over folds with the classes in balance. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import add, mul
 
 import numpy as np
 import numpy.typing as npt
@@ -15,14 +16,14 @@ JITTER = 0.2
 IntArray = npt.NDArray[np.int64]
 
 
-def connect(slides: pd.Series, pixel_hashes: pd.Series) -> IntArray:
-    """Group number of each row: rows of one slide or with the same pixels are joined, also through others.
+def connect(slides: pd.Series, twins: pd.Series) -> IntArray:
+    """Group number of each row: rows of one slide or with equal `twins` are joined, also through others.
 
     Returns:
         int64 (n,), numbered 0, 1, ... in the order of first appearance.
     """
     slide, _ = pd.factorize(slides)
-    pixels, _ = pd.factorize(pixel_hashes)
+    pixels, _ = pd.factorize(twins)
     nodes = slide.max() + pixels.max() + 2
     edges = coo_matrix((np.ones(len(slide)), (slide, slide.max() + 1 + pixels)), shape=(nodes, nodes))
     _, component = connected_components(edges, directed=False)
@@ -39,13 +40,13 @@ def deal(groups: IntArray, labels: IntArray, shares: Sequence[float], seed: int)
     Sizes are jittered by a fifth for that order, so that the seed matters.
 
     Args:
-        groups: int64 (n,), numbers 0, 1, ... without gaps; `labels`: int64 (n,), 0 or 1.
+        groups: int64 (n,), numbers 0, 1, ... without gaps; `labels`: int64 (n,), 0 to classes - 1.
         shares: wanted share of each part, summing to 1.
 
     Returns:
         int64 (n,), the part of each row.
     """
-    counts = np.stack([np.bincount(groups, labels == label) for label in (0, 1)], axis=1)
+    counts = np.stack([np.bincount(groups, labels == label) for label in range(labels.max() + 1)], axis=1)
     weights = counts / np.maximum(counts.sum(axis=0), 1)
     generator = np.random.default_rng(seed)
     size = weights.sum(axis=1) * generator.uniform(1 - JITTER, 1 + JITTER, len(weights))
@@ -54,18 +55,14 @@ def deal(groups: IntArray, labels: IntArray, shares: Sequence[float], seed: int)
 
 def _greedy(weights: npt.NDArray[np.float64], order: IntArray, shares: Sequence[float]) -> IntArray:
     # Plain floats: 220,000 groups of one patch each take a second, with an array operation per step ten.
-    held = [[0.0, 0.0] for _ in shares]
+    held = [[0.0] * weights.shape[1] for _ in shares]
     parts = np.zeros(len(weights), dtype=np.int64)
-    pairs = weights.tolist()
+    rows = weights.tolist()
     for group in order.tolist():
-        negative, positive = pairs[group]
-        own = negative * negative + positive * positive
-        costs = [
-            (2 * (negative * low + positive * high) + own) / share
-            for (low, high), share in zip(held, shares, strict=True)
-        ]
+        row = rows[group]
+        own = sum(map(mul, row, row))
+        costs = [(2 * sum(map(mul, row, had)) + own) / share for had, share in zip(held, shares, strict=True)]
         part = costs.index(min(costs))
-        held[part][0] += negative
-        held[part][1] += positive
+        held[part] = list(map(add, held[part], row))
         parts[group] = part
     return parts

@@ -40,7 +40,7 @@ class Slides:
 def assign_slides(
     train: pd.DataFrame,
     policy: Policy,
-    slide_map: Path | None,
+    slide_map: Path | pd.Series | None,
     images: npt.NDArray[np.uint8],
     seed: int,
     clusters: int | None = None,
@@ -48,10 +48,11 @@ def assign_slides(
     """Assign a slide to every row of `train`.
 
     Args:
-        train: id, label, pixel_hash.
+        train: id and more; its index counts the rows of `images`.
+        slide_map: a CSV id,wsi, or the slides by id where the data's layout tells them.
         policy: ``map`` takes `slide_map`; ``stain-clusters`` makes pseudo-slides; ``none`` makes every patch
             a slide of its own; ``auto`` takes the map if there is one and pseudo-slides else.
-        images: uint8 (n, 96, 96, 3), in the order of `train`.
+        images: uint8 (rows, side, side, 3), all patches of the pack.
         clusters: number of pseudo-slides; as many as `default_clusters` says where it is None.
 
     Raises:
@@ -99,8 +100,9 @@ def read_slide_map(path: Path) -> pd.Series:
     return table.set_index("id")["wsi"].rename("slide")
 
 
-def _from_map(ids: pd.Series, path: Path) -> Slides:
-    known = read_slide_map(path)
+def _from_map(ids: pd.Series, slide_map: Path | pd.Series) -> Slides:
+    known = read_slide_map(slide_map) if isinstance(slide_map, Path) else slide_map.rename("slide")
+    path = slide_map if isinstance(slide_map, Path) else "that comes with the data"
     missing = sorted(set(ids) - set(known.index))
     if missing:
         share = 1 - len(missing) / len(ids)
@@ -119,8 +121,9 @@ def _from_map(ids: pd.Series, path: Path) -> Slides:
 def _from_stains(ids: pd.Series, images: npt.NDArray[np.uint8], seed: int, clusters: int | None) -> Slides:
     count = clusters or default_clusters(len(ids))
     order = np.argsort(ids.to_numpy(dtype=object))  # clusters depend on row order, folds must not
-    pieces = range(0, len(order), IMAGES_AT_A_TIME)
-    statistics = [stain_statistics(images[order[start : start + IMAGES_AT_A_TIME]]) for start in pieces]
+    rows = ids.index.to_numpy()[order]
+    pieces = range(0, len(rows), IMAGES_AT_A_TIME)
+    statistics = [stain_statistics(images[rows[start : start + IMAGES_AT_A_TIME]]) for start in pieces]
     found = cluster_stains(np.concatenate(statistics), count, seed)
     index = pd.Index(ids.iloc[order], name="id")
     slide = pd.Series([f"stain_{cluster:03d}" for cluster in found], index=index, name="slide").loc[list(ids)]

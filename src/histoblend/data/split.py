@@ -1,7 +1,8 @@
-"""The one split of a run: slides, folds, and the record that keeps them from changing unseen."""
+"""The one split of a run: odd patches handled, slides, folds, and the record that keeps them from changing unseen."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,25 @@ from typing import Any
 import pandas as pd
 
 from histoblend.competition.layouts import Competition
-from histoblend.config import FoldSettings
+from histoblend.config import DataSettings, FoldSettings
 from histoblend.data.folds import folds_fingerprint, make_folds, read_folds, write_folds
+from histoblend.data.handling import Handled, handle
 from histoblend.data.pack import Pack
+from histoblend.data.screening import screened
 from histoblend.data.slides import assign_slides
 from histoblend.errors import ArtifactRefusal
-from histoblend.workspace import Workspace, file_hash, read_json, write_json
+from histoblend.workspace import Workspace, file_hash, fingerprint, read_json, write_csv, write_json
+
+Progress = Callable[[int, int], None]
+NOT_DROPPED = ""
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """What decides a split: how slides and folds are made, and what is done with odd patches."""
+
+    folds: FoldSettings = FoldSettings()
+    data: DataSettings = DataSettings()
 
 
 @dataclass(frozen=True)
@@ -22,47 +36,82 @@ class Split:
     """The folds of a run.
 
     Attributes:
-        folds: id, label, slide, fold, pixel_hash; row i describes row i of the pack's train array.
+        folds: id, label, slide, fold, twins (equal for patches that belong together) of the patches kept; its
+            index counts the rows of the pack's train array.
+        dropped: id, reason of the patches that were taken out.
         policy: how slides were found: ``map``, ``stain-clusters`` or ``none``.
         sentence: the same for people.
+        handling: what was done with odd patches, for people.
     """
 
     folds: pd.DataFrame
+    dropped: pd.DataFrame
     fingerprint: str
     policy: str
     sentence: str
+    handling: tuple[str, ...]
 
 
-def resolve_slide_map(competition: Competition, settings: FoldSettings) -> tuple[Path | None, str]:
-    """The slide map the split will use, and a sentence about it."""
+def resolve_slide_map(
+    competition: Competition, settings: FoldSettings
+) -> tuple[Path | pd.Series | None, str]:
+    """The slides the split will use, a map's path or what the layout tells, and a sentence about it."""
     if settings.slides in ("none", "stain-clusters"):
         return None, f"slides: {settings.slides}, as the plan says"
     path = settings.slide_map or competition.slide_map
-    if path is None:
-        return None, "slides: no map found (patch_id_wsi_full.csv), so pseudo-slides from stain"
-    return path, f"slides: map {path}"
+    if path is not None:
+        return path, f"slides: map {path}"
+    if competition.slides is not None:
+        return competition.slides, "slides: as the data's own table tells"
+    return None, "slides: no map found (patch_id_wsi_full.csv), so pseudo-slides from stain"
 
 
-def make_split(workspace: Workspace, competition: Competition, pack: Pack, settings: FoldSettings) -> Split:
+def make_split(
+    workspace: Workspace,
+    competition: Competition,
+    pack: Pack,
+    settings: SplitSettings,
+    progress: Progress | None = None,
+) -> Split:
     """The split of this output folder, made at the first run and kept ever after.
 
     Raises:
         ArtifactRefusal: the folder holds a split of other data or other settings.
-        DataRefusal: the data cannot be split so.
+        DataRefusal: the data cannot be split so, or holds what the settings say to stop at.
     """
-    path, _ = resolve_slide_map(competition, settings)
-    wanted: dict[str, Any] = {**settings.model_dump(mode="json"), "data": pack.fingerprint}
-    # Known by its content, not by where it lies today.
-    wanted["slide_map"] = file_hash(path) if path is not None and path.is_file() else None
+    slide_map, _ = resolve_slide_map(competition, settings.folds)
+    wanted = _identity(slide_map, pack, settings)
     if workspace.folds.exists() and workspace.folds_record.exists():
         return _kept(workspace, pack, wanted)
-    slides = assign_slides(pack.train, settings.slides, path, pack.train_images(), settings.seed)
-    frame = pack.train.assign(slide=pack.train["id"].map(slides.slide))
-    folds = make_folds(frame, settings.count, settings.seed)
+    handled = handle(pack.train, screened(pack, settings.data, progress), settings.data)
+    images, policy, seed = pack.train_images(), settings.folds.slides, settings.folds.seed
+    slides = assign_slides(handled.kept, policy, slide_map, images, seed)
+    frame = handled.kept.assign(slide=handled.kept["id"].map(slides.slide))
+    folds = make_folds(frame, settings.folds.count, seed)
+    write_csv(workspace.patches, _patches_table(handled))
     write_folds(workspace.folds, folds)
-    found = {"policy": slides.policy, "sentence": slides.sentence}
+    found = {"policy": slides.policy, "sentence": slides.sentence, "handling": list(handled.sentences)}
     write_json(workspace.folds_record, {"settings": wanted, **found})
-    return Split(_aligned(folds, pack), folds_fingerprint(folds), **found)
+    return _split(folds, _patches_table(handled), pack, found)
+
+
+def _identity(slide_map: Path | pd.Series | None, pack: Pack, settings: SplitSettings) -> dict[str, Any]:
+    """What decides the split, as plain data; a slide map is known by its content, not by where it lies today."""
+    wanted: dict[str, Any] = {**settings.folds.model_dump(mode="json"), "data": pack.fingerprint}
+    wanted["slide_map"] = None
+    if isinstance(slide_map, pd.Series):
+        wanted["slide_map"] = fingerprint(slide_map.sort_index().to_dict())
+    elif slide_map is not None and slide_map.is_file():
+        wanted["slide_map"] = file_hash(slide_map)
+    handling = settings.data.model_dump(mode="json")
+    return wanted | {f"data.{key}": value for key, value in handling.items()}
+
+
+def _patches_table(handled: Handled) -> pd.DataFrame:
+    """id,twins,dropped of every training patch, sorted by id; `dropped` is the reason or empty."""
+    kept = handled.kept[["id", "twins"]].assign(dropped=NOT_DROPPED)
+    dropped = handled.dropped.rename(columns={"reason": "dropped"}).assign(twins="")
+    return pd.concat([kept, dropped[["id", "twins", "dropped"]]]).sort_values("id", ignore_index=True)
 
 
 def _kept(workspace: Workspace, pack: Pack, wanted: dict[str, Any]) -> Split:
@@ -77,11 +126,38 @@ def _kept(workspace: Workspace, pack: Pack, wanted: dict[str, Any]) -> Split:
             "one split for all experiments of an output folder",
             "undo the change, or start in a new output folder (--output).",
         )
-    folds = read_folds(workspace.folds, pack.train)
-    return Split(_aligned(folds, pack), folds_fingerprint(folds), record["policy"], record["sentence"])
+    patches = _read_patches(workspace.patches, pack.train)
+    kept = pack.train[pack.train["id"].isin(patches["id"][patches["dropped"] == NOT_DROPPED])]
+    found = {key: record[key] for key in ("policy", "sentence", "handling")}
+    return _split(read_folds(workspace.folds, kept), patches, pack, found)
 
 
-def _aligned(folds: pd.DataFrame, pack: Pack) -> pd.DataFrame:
-    """Folds joined to the pack's rows by id."""
-    joined = pack.train[["id", "pixel_hash"]].merge(folds, on="id", how="left", validate="one_to_one")
-    return joined[["id", "label", "slide", "fold", "pixel_hash"]]
+def _read_patches(path: Path, train: pd.DataFrame) -> pd.DataFrame:
+    try:
+        patches = pd.read_csv(path, dtype=str, keep_default_na=False)
+        whole = list(patches.columns) == ["id", "twins", "dropped"] and set(patches["id"]) == set(train["id"])
+    except (OSError, ValueError):
+        whole = False
+    if not whole or patches["id"].duplicated().any():
+        raise ArtifactRefusal(
+            f"{path} does not fit: it is not id,twins,dropped of every training patch.",
+            "the table these folds were made with",
+            "restore it, or start in a new output folder (--output).",
+        )
+    return patches
+
+
+def _split(folds: pd.DataFrame, patches: pd.DataFrame, pack: Pack, found: dict[str, Any]) -> Split:
+    """Folds and twins joined to the pack's rows by id; what was dropped is in neither."""
+    rows = pack.train[["id"]].reset_index().merge(folds, on="id", validate="one_to_one")
+    rows = rows.merge(patches[["id", "twins"]], on="id", validate="one_to_one").set_index("index")
+    dropped = patches[patches["dropped"] != NOT_DROPPED].rename(columns={"dropped": "reason"})
+    assert len(rows) + len(dropped) == len(pack.train)
+    return Split(
+        folds=rows.rename_axis(None)[["id", "label", "slide", "fold", "twins"]],
+        dropped=dropped[["id", "reason"]].reset_index(drop=True),
+        fingerprint=folds_fingerprint(folds),
+        policy=found["policy"],
+        sentence=found["sentence"],
+        handling=tuple(found["handling"]),
+    )

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from histoblend.data.stain import Float32Array, UInt8Array, stain_concentrations
 
-CENTRE = 32  # side of the labelled square, pixels
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 CHANNELS = tuple(f"{space}_{axis}" for space in ("rgb", "hsv", "lab", "hed") for axis in "012")
 GRAY_LEVELS = 16  # of the co-occurrence matrices
@@ -31,7 +30,7 @@ Plane = NDArray[Any]
 
 
 def texture_features(images: UInt8Array) -> Float32Array:
-    """The statistics of `FEATURE_NAMES`: uint8 (n, 96, 96, 3) in, float32 (n, features) out, all finite.
+    """The statistics of `FEATURE_NAMES`: uint8 (n, side, side, 3) in, float32 (n, features) out, all finite.
 
     Images are taken one by one: any chunk gives the same rows.
     """
@@ -62,12 +61,16 @@ def _describe(image: UInt8Array) -> dict[str, float]:
     return {name: value for block in blocks for name, value in block}
 
 
-def _regions(plane: Plane, shrunk: int = 1) -> Iterator[tuple[str, Plane]]:
-    """The whole of a plane (height, width, ...) and its labelled centre, the plane being `shrunk` times smaller."""
-    side = CENTRE // shrunk
+def _regions(plane: Plane) -> Iterator[tuple[str, Plane]]:
+    """The whole of a plane (height, width, ...) and its labelled centre, a third of its side."""
+    side = _centre(plane)
     top, left = (plane.shape[0] - side) // 2, (plane.shape[1] - side) // 2
     yield "patch", plane
     yield "centre", plane[top : top + side, left : left + side]
+
+
+def _centre(plane: Plane) -> int:
+    return -(-plane.shape[0] // 3)  # 32 of 96 pixels, also where a filter has trimmed the plane by some
 
 
 def _colours(image: UInt8Array, stains: Float32Array) -> Block:
@@ -93,7 +96,7 @@ def _gradients(name: str, plane: Float32Array) -> Block:
     for shrunk in (1, 2, 4):
         smaller = cv2.resize(plane, (width // shrunk, height // shrunk), interpolation=cv2.INTER_AREA)
         size = cv2.magnitude(cv2.Sobel(smaller, cv2.CV_32F, 1, 0), cv2.Sobel(smaller, cv2.CV_32F, 0, 1))
-        for region, values in _regions(size, shrunk):
+        for region, values in _regions(size):
             yield f"{region}_{name}_gradient{shrunk}_mean", values.mean()
             yield f"{region}_{name}_gradient{shrunk}_std", values.std()
             yield f"{region}_{name}_gradient{shrunk}_q0.9", np.quantile(values, 0.9)
@@ -220,7 +223,7 @@ def _nuclei(nuclear: Plane) -> Block:
     fill = areas / np.maximum(boxes[1:, cv2.CC_STAT_WIDTH] * boxes[1:, cv2.CC_STAT_HEIGHT], 1)
     off_centre = np.abs(middles[1:] - (np.array(mask.shape[::-1]) - 1) / 2).max(axis=1, initial=0.0)
     yield "nuclei_threshold", threshold
-    for region, inside in (("patch", areas > 0), ("centre", off_centre <= CENTRE / 2)):
+    for region, inside in (("patch", areas > 0), ("centre", off_centre <= _centre(mask) / 2)):
         yield f"{region}_nuclei_count", inside.sum()
         for name, values in (("area", areas), ("strength", strength), ("fill", fill)):
             yield from _spread(f"{region}_nuclei_{name}", values[inside])

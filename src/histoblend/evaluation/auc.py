@@ -1,9 +1,9 @@
-"""Exact areas under the ROC curve: of a fold, over folds, pooled."""
+"""Exact areas under the ROC curve: of a fold, over folds, pooled; with more than two classes one against the rest."""
 
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
+from scipy.special import logsumexp
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
@@ -27,13 +27,37 @@ def ranks_within_folds(scores: np.ndarray, folds: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def fold_aucs(table: pd.DataFrame, score: str = "logit") -> dict[int, float]:
-    """AUC of each whole fold of an out-of-fold table (columns label, fold and `score`)."""
-    parts = {int(fold): table[table["fold"] == fold] for fold in np.unique(table["fold"])}
-    return {fold: auc(part["label"].to_numpy(), part[score].to_numpy()) for fold, part in parts.items()}
+def one_vs_rest(logits: np.ndarray) -> np.ndarray:
+    """Log-odds (n, outputs) of each class against all others, of logits (n, outputs).
+
+    They order patches as the softmax does, without its ties near 0 and 1. One output is its own log-odds.
+    """
+    if logits.shape[1] == 1:
+        return logits
+    others = [np.delete(logits, place, axis=1) for place in range(logits.shape[1])]
+    return logits - np.stack([logsumexp(other, axis=1) for other in others], axis=1)
 
 
-def pooled_auc(table: pd.DataFrame, score: str = "logit") -> float:
-    """AUC over all folds of an out-of-fold table, on ranks within fold."""
-    ranks = ranks_within_folds(table[score].to_numpy(), table["fold"].to_numpy())
-    return auc(table["label"].to_numpy(), ranks)
+def class_auc(labels: np.ndarray, scores: np.ndarray) -> float:
+    """AUC of one-vs-rest `scores` (n, outputs); over more than two classes the plain mean of each class's.
+
+    Args:
+        labels: int (n,), 0 to classes - 1, every class present.
+    """
+    if scores.shape[1] == 1:
+        return auc(labels, scores[:, 0])
+    return float(np.mean([auc(labels == place, column) for place, column in enumerate(scores.T)]))
+
+
+def fold_aucs(labels: np.ndarray, logits: np.ndarray, folds: np.ndarray) -> dict[int, float]:
+    """AUC of each whole fold, of out-of-fold logits (n, outputs)."""
+    scores = one_vs_rest(logits)
+    return {
+        int(fold): class_auc(labels[folds == fold], scores[folds == fold]) for fold in np.unique(folds)
+    }
+
+
+def pooled_auc(labels: np.ndarray, logits: np.ndarray, folds: np.ndarray) -> float:
+    """AUC over all folds of out-of-fold logits (n, outputs), on ranks within fold."""
+    ranks = [ranks_within_folds(column, folds) for column in one_vs_rest(logits).T]
+    return class_auc(labels, np.stack(ranks, axis=1))

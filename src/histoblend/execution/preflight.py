@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +18,7 @@ from histoblend.errors import MachineRefusal, some
 from histoblend.execution.costs import NetworkCost, Work, task_work
 from histoblend.execution.device import Device
 from histoblend.models.parameters import Backbone
+from histoblend.models.problem import Problem
 from histoblend.models.registry import check_network, find_network
 from histoblend.models.weights import (
     DOWNLOAD,
@@ -30,9 +29,6 @@ from histoblend.models.weights import (
     weights_file_name,
 )
 from histoblend.workspace import nearest_existing
-
-if TYPE_CHECKING:
-    import keras
 
 RANDOM = "random"
 BASE_MEMORY = 2.0 * 2**30  # interpreter, TensorFlow and its kernels
@@ -50,31 +46,41 @@ class PlannedExperiment:
     work: Work
     weights: str
     """Where its starting weights come from, in words."""
+    input_size: int
+    """Side in pixels at which its network sees a patch."""
 
 
 def plan_work(
-    experiments: list[Experiment], plan_views: int, patches: tuple[int, int], fold_count: int
+    experiments: list[Experiment],
+    plan_views: int,
+    patches: tuple[int, int],
+    fold_count: int,
+    frame: tuple[int, int],
 ) -> list[PlannedExperiment]:
     """Resolve all starting weights, then build each network once to count what its tasks will cost.
 
     Args:
         patches: training and test patches.
+        frame: side of the packed patch in pixels, number of classes.
 
     Raises:
         MachineRefusal: pretrained weights are not to be had; names all that are missing.
     """
     train, test = patches
     sizes = (train - train // fold_count, train // fold_count, test)
-    weights = starting_weights(experiments)
+    weights = starting_weights(experiments, frame[0])
     planned = []
     for experiment in experiments:
         views = experiment.views or plan_views
-        work = task_work(experiment, network_cost(experiment), sizes, views)
-        planned.append(PlannedExperiment(experiment, views, work, weights[experiment.name]))
+        problem = experiment.problem(*frame)
+        work = task_work(experiment, network_cost(experiment, problem), sizes, views)
+        planned.append(
+            PlannedExperiment(experiment, views, work, weights[experiment.name], problem.input_size)
+        )
     return planned
 
 
-def starting_weights(experiments: Sequence[Experiment]) -> dict[str, str]:
+def starting_weights(experiments: Sequence[Experiment], side: int) -> dict[str, str]:
     """Where the starting weights of each experiment come from: ``random``, ``download`` or a file's path.
 
     Raises:
@@ -83,15 +89,15 @@ def starting_weights(experiments: Sequence[Experiment]) -> dict[str, str]:
     found, missing = {}, []
     for experiment in experiments:
         try:
-            found[experiment.name] = _resolved(experiment)
+            found[experiment.name] = _resolved(experiment, side)
         except MachineRefusal:
             missing.append(experiment)
     if missing and not has_internet():
-        raise _weights_nowhere(missing)
+        raise _weights_nowhere(missing, side)
     return found | {experiment.name: DOWNLOAD for experiment in missing}
 
 
-def _resolved(experiment: Experiment) -> str:
+def _resolved(experiment: Experiment, side: int) -> str:
     """Weights as they lie on this machine, the internet left aside."""
     settings = check_network(experiment.network.name, experiment.network.parameters)
     if not isinstance(settings, Backbone):
@@ -101,7 +107,7 @@ def _resolved(experiment: Experiment) -> str:
         settings.weights,
         attached_folders(),
         keras_home(),
-        input_size=experiment.input_size,
+        input_size=experiment.input_size or side,
         online=False,
     )
     return RANDOM if found is None else str(found)
@@ -111,10 +117,10 @@ def _backbone(experiment: Experiment) -> str:
     return find_network(experiment.network.name).fixed["backbone"]
 
 
-def _weights_nowhere(missing: Sequence[Experiment]) -> MachineRefusal:
+def _weights_nowhere(missing: Sequence[Experiment], side: int) -> MachineRefusal:
     users: dict[str, list[str]] = {}
     for experiment in missing:
-        file = weights_file_name(_backbone(experiment), experiment.input_size)
+        file = weights_file_name(_backbone(experiment), experiment.input_size or side)
         users.setdefault(file, []).append(experiment.name)
     every = ",".join(experiment.name for experiment in missing)
     lines = [f"  {file}  ({some(names)})" for file, names in users.items()]
@@ -129,33 +135,20 @@ def _weights_nowhere(missing: Sequence[Experiment]) -> MachineRefusal:
     )
 
 
-def network_cost(experiment: Experiment) -> NetworkCost:
+def network_cost(experiment: Experiment, problem: Problem) -> NetworkCost:
     """What one patch costs, from the network built once with random weights."""
     if find_network(experiment.network.name).kind != "keras":
         return NetworkCost()
     import keras
 
     from histoblend.models.registry import build_network
-    from histoblend.models.summary import count_activations, count_macs, count_parameters
+    from histoblend.models.summary import count_activations, count_grouped_macs, count_macs, count_parameters
 
     keras.utils.clear_session()
     name, parameters = experiment.network.name, experiment.network.parameters
-    model = build_network(name, parameters, experiment.input_size, pretrained=False)
+    model = build_network(name, parameters, problem, pretrained=False)
     return NetworkCost(
-        count_macs(model), _grouped_macs(model), count_parameters(model), count_activations(model)
-    )
-
-
-def _grouped_macs(model: keras.Model) -> int:
-    """Multiply-accumulates of depthwise and grouped convolutions."""
-    from keras.layers import Conv2D, DepthwiseConv2D
-
-    from histoblend.models.summary import leaf_layers
-
-    return sum(
-        math.prod(layer.output.shape[1:3]) * math.prod(layer.kernel.shape)
-        for layer in leaf_layers(model)
-        if isinstance(layer, DepthwiseConv2D) or (isinstance(layer, Conv2D) and layer.groups > 1)
+        count_macs(model), count_grouped_macs(model), count_parameters(model), count_activations(model)
     )
 
 
@@ -168,7 +161,7 @@ def resolve_slides(competition: Competition, settings: FoldSettings) -> str:
     path, sentence = resolve_slide_map(competition, settings)
     if path is None and settings.slides != "map":
         return sentence
-    no_pixels = np.empty((0, 96, 96, 3), np.uint8)  # a map needs none
+    no_pixels = np.empty((0, 1, 1, 3), np.uint8)  # a map needs none
     return f"slides: {assign_slides(competition.train, 'map', path, no_pixels, settings.seed).sentence.rstrip('.')}"
 
 

@@ -15,10 +15,8 @@ from histoblend.errors import ArtifactRefusal
 from histoblend.models.registry import check_network
 from histoblend.workspace import ExperimentFolder, fingerprint, write_text
 
-ABOUT_DATA = {
-    "data_set",
-    "synthetic",
-}  # for people: the data's identity is its fingerprint, not its folder's name
+# For people and for predictions: the data's identity is its fingerprint, not its folder's name.
+ABOUT_DATA = {"data_set", "synthetic", "side", "classes"}
 NOT_IDENTITY = {"name", "role"}  # renaming or blending an experiment changes none of its numbers
 
 
@@ -43,9 +41,10 @@ def make_record(experiment: Experiment, views: int, precision: str, data: Mappin
     """The record of `experiment` as it would start now, defaults and presets spelled out.
 
     Args:
-        data: fingerprints and names of data set and folds.
+        data: what is known of data set and folds: fingerprints, names, `side` of the patches, `classes`.
     """
     settings = experiment.model_dump(mode="json") | {
+        "input_size": experiment.input_size or data["side"],
         "network": {"name": experiment.network.name, **_network_parameters(experiment)},
         "augmentation": resolve_augmentation(experiment.augmentation),
     }

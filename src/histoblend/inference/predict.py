@@ -6,22 +6,23 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import softmax
 
 from histoblend.data.views import apply_view
+from histoblend.errors import ConfigRefusal
 
 if TYPE_CHECKING:
     import keras
-from histoblend.errors import ConfigRefusal
 
 Logits = Callable[[np.ndarray], np.ndarray]
-"""uint8 images (n, h, w, 3) in, float64 logits (n,) out."""
+"""uint8 images (n, h, w, 3) in, float64 logits (n, outputs) out; two classes share one output."""
 
 
 def network_logits(model: keras.Model) -> Logits:
     """The logits of a network's batch, in inference mode."""
 
     def logits(images: np.ndarray) -> np.ndarray:
-        return np.asarray(model.predict_on_batch(images), np.float64)[:, 0]
+        return np.asarray(model.predict_on_batch(images), np.float64)
 
     return logits
 
@@ -33,18 +34,20 @@ def view_logits(
 
     The last batch is as short as it is: nothing is padded, nothing dropped.
 
+    Args:
+        rows: int64 (n,), at least one.
+
     Returns:
-        float64 array of shape (len(rows), len(views)).
+        float64 array of shape (len(rows), len(views), outputs).
 
     Raises:
         ConfigRefusal: a logit is not finite.
     """
-    result = np.empty((len(rows), len(views)), np.float64)
+    batches = []
     for start in range(0, len(rows), batch_size):
-        chosen = slice(start, start + batch_size)
-        patches = np.asarray(images[rows[chosen]])
-        for column, view in enumerate(views):
-            result[chosen, column] = logits(apply_view(patches, view))
+        patches = np.asarray(images[rows[start : start + batch_size]])
+        batches.append(np.stack([logits(apply_view(patches, view)) for view in views], axis=1))
+    result = np.concatenate(batches)
     if not np.isfinite(result).all():
         raise ConfigRefusal(
             "The training diverged: the network's logits are no finite numbers.",
@@ -57,3 +60,8 @@ def view_logits(
 def sigmoid(logits: np.ndarray) -> np.ndarray:
     """Probabilities in float64, without overflow."""
     return np.asarray(np.exp(-np.logaddexp(0.0, -logits)))
+
+
+def probabilities(logits: np.ndarray) -> np.ndarray:
+    """Probabilities (n, outputs) of logits (n, outputs): a sigmoid of one, a softmax of several."""
+    return sigmoid(logits) if logits.shape[1] == 1 else np.asarray(softmax(logits, axis=1))

@@ -2,6 +2,7 @@
 
 Out-of-fold: id,label,fold,logit,probability, every training id exactly once.
 Test: id,logit,probability, every test id exactly once.
+With more than two classes: logit_0, logit_1, ..., probability_0, probability_1, ...
 """
 
 from __future__ import annotations
@@ -12,31 +13,52 @@ import numpy as np
 import pandas as pd
 
 from histoblend.errors import ArtifactRefusal, some
-from histoblend.inference.predict import sigmoid
+from histoblend.inference.predict import probabilities
 from histoblend.workspace import write_csv
 
-OUT_OF_FOLD_COLUMNS = ["id", "label", "fold", "logit", "probability"]
-TEST_COLUMNS = ["id", "logit", "probability"]
+OUT_OF_FOLD_KEYS = ["id", "label", "fold"]
+TEST_KEYS = ["id"]
+
+
+def score_columns(outputs: int) -> list[str]:
+    """Names of the logits and probabilities of a table."""
+    numbers = [""] if outputs == 1 else [f"_{number}" for number in range(outputs)]
+    return [f"{kind}{number}" for kind in ("logit", "probability") for number in numbers]
 
 
 def out_of_fold_table(rows: pd.DataFrame, logits: np.ndarray) -> pd.DataFrame:
-    """Table for `rows` (columns id, label, fold) with their logits (n,), in that order."""
-    table = rows[["id", "label", "fold"]].reset_index(drop=True)
-    return table.assign(logit=logits, probability=sigmoid(logits))
+    """Table for `rows` (columns id, label, fold) with their logits (n, outputs), in that order."""
+    return _with_scores(rows[OUT_OF_FOLD_KEYS], logits)
 
 
 def test_table(ids: pd.Series, logits: np.ndarray) -> pd.DataFrame:
-    """Table for the test `ids` with their logits (n,), in that order."""
-    return pd.DataFrame({"id": ids.to_numpy(), "logit": logits, "probability": sigmoid(logits)})
+    """Table for the test `ids` with their logits (n, outputs), in that order."""
+    return _with_scores(pd.DataFrame({"id": ids.to_numpy()}), logits)
 
 
-def check_table(table: pd.DataFrame, columns: list[str], ids: pd.Series, what: str) -> None:
-    """Check that `table` has these columns, each of `ids` exactly once, and finite numbers.
+def _with_scores(keys: pd.DataFrame, logits: np.ndarray) -> pd.DataFrame:
+    scores = np.hstack([logits, probabilities(logits)])
+    return keys.reset_index(drop=True).join(pd.DataFrame(scores, columns=score_columns(logits.shape[1])))
+
+
+def table_logits(table: pd.DataFrame) -> np.ndarray:
+    """The logits (n, outputs) of a table of predictions."""
+    return table[score_columns(_outputs(table))[: _outputs(table)]].to_numpy(np.float64)
+
+
+def _outputs(table: pd.DataFrame) -> int:
+    return max(1, sum(str(column).startswith("logit_") for column in table.columns))
+
+
+def check_table(table: pd.DataFrame, keys: list[str], ids: pd.Series, what: str) -> None:
+    """Check that `table` has the columns `keys` and its scores, each of `ids` exactly once, and finite numbers.
 
     Raises:
         ArtifactRefusal: it does not.
     """
     remedy = "move its folder away and run again."
+    scores = score_columns(_outputs(table))
+    columns = [*keys, *scores]
     if list(table.columns) != columns:
         raise ArtifactRefusal(f"{what} has the columns {list(table.columns)}.", str(columns), remedy)
     twice = table["id"][table["id"].duplicated()].unique()
@@ -49,7 +71,7 @@ def check_table(table: pd.DataFrame, columns: list[str], ids: pd.Series, what: s
         raise ArtifactRefusal(f"{what} lacks ids: {some(missing)}.", f"all {len(wanted):,} ids", remedy)
     if extra := sorted(present - wanted):
         raise ArtifactRefusal(f"{what} holds foreign ids: {some(extra)}.", "only ids of this data", remedy)
-    broken = table["id"][~np.isfinite(table[["logit", "probability"]]).all(axis=1)]
+    broken = table["id"][~np.isfinite(table[scores]).all(axis=1)]
     if len(broken):
         raise ArtifactRefusal(f"{what} holds no finite number for {some(list(broken))}.", "finite logits")
 
@@ -72,7 +94,7 @@ def read_out_of_fold(path: Path, folds: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check_out_of_fold(table: pd.DataFrame, folds: pd.DataFrame, what: str) -> None:
-    check_table(table, OUT_OF_FOLD_COLUMNS, folds["id"], what)
+    check_table(table, OUT_OF_FOLD_KEYS, folds["id"], what)
     joined = table.merge(folds[["id", "label", "fold"]], on="id", suffixes=("", "_expected"))
     for column in ("label", "fold"):
         wrong = joined["id"][joined[column] != joined[f"{column}_expected"]]
@@ -84,7 +106,7 @@ def _check_out_of_fold(table: pd.DataFrame, folds: pd.DataFrame, what: str) -> N
 
 def write_test(path: Path, table: pd.DataFrame, ids: pd.Series) -> None:
     """Check and write a test table for `ids`."""
-    check_table(table, TEST_COLUMNS, ids, str(path))
+    check_table(table, TEST_KEYS, ids, str(path))
     write_csv(path, table)
 
 
@@ -95,7 +117,7 @@ def read_test(path: Path, ids: pd.Series) -> pd.DataFrame:
         ArtifactRefusal: the file is damaged or does not fit `ids`.
     """
     table = _read(path)
-    check_table(table, TEST_COLUMNS, ids, str(path))
+    check_table(table, TEST_KEYS, ids, str(path))
     return table.set_index("id").loc[ids].reset_index()
 
 

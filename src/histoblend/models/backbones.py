@@ -11,6 +11,7 @@ import keras
 from histoblend.errors import ConfigRefusal
 from histoblend.models import heads, layers
 from histoblend.models.parameters import Backbone
+from histoblend.models.problem import Problem
 from histoblend.models.weights import DOWNLOAD, attached_folders, keras_home, load_weights, resolve_weights
 
 APPLICATIONS: dict[str, Callable[..., keras.Model]] = {
@@ -76,20 +77,18 @@ NORMALISE: dict[str, Callable[[], list[keras.layers.Layer]]] = {
 }
 
 
-def on_application(input_size: int, settings: Backbone, *, backbone: str) -> keras.Model:
-    """uint8 (n, 96, 96, 3) -> resized, normalised once -> backbone -> head -> logit (n, 1).
+def on_application(problem: Problem, settings: Backbone, *, backbone: str) -> keras.Model:
+    """uint8 (n, side, side, 3) -> resized, normalised once -> backbone -> head -> logits (n, outputs).
 
     Raises:
         ConfigRefusal: the input is too small for the backbone.
         MachineRefusal: pretrained weights are not to be found.
     """
-    patch = layers.patch_input()
-    stack = [*layers.entrance(input_size, settings.crop), *NORMALISE[backbone]()]
-    body = _body(backbone, settings.weights, input_size)
+    patch = layers.patch_input(problem)
+    stack = [*layers.entrance(problem, settings.crop), *NORMALISE[backbone]()]
+    body = _body(backbone, settings.weights, problem.input_size)
     features = body(layers.chained(patch, stack))
-    field = settings.crop or layers.SOURCE_SIZE
-    output = heads.logit(features, head=settings.head, field=field, dropout=settings.dropout)
-    return keras.Model(patch, output, name=backbone)
+    return keras.Model(patch, heads.logit(features, problem, settings), name=backbone)
 
 
 def _body(backbone: str, weights: str, input_size: int) -> keras.Model:

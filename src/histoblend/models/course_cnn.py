@@ -7,21 +7,22 @@ from typing import Any
 import keras
 
 from histoblend.models import layers
-from histoblend.models.outputs import PROBABILITY
+from histoblend.models.outputs import probability_layer
 from histoblend.models.parameters import CourseCnn
+from histoblend.models.problem import Problem
 
 
-def course_cnn(input_size: int, settings: CourseCnn) -> keras.Sequential:
-    """uint8 (n, 96, 96, 3) -> probability (n, 1), through the layers ``logit`` and ``probability``."""
-    stack: list[Any] = [layers.patch_input(), *layers.entrance(input_size, settings.crop)]
+def course_cnn(problem: Problem, settings: CourseCnn) -> keras.Sequential:
+    """uint8 (n, side, side, 3) -> probabilities (n, outputs), through the layers ``logit`` and ``probability``."""
+    stack: list[Any] = [layers.patch_input(problem), *layers.entrance(problem, settings.crop)]
     stack.append(layers.unit_range())
     for width in settings.widths:
         stack += _convolution(width, settings)
     stack += [keras.layers.Flatten(), keras.layers.Dense(settings.dense, activation=settings.activation)]
     if settings.dropout:
         stack.append(keras.layers.Dropout(settings.dropout))
-    stack.append(keras.layers.Dense(1, dtype="float32", name="logit"))
-    stack.append(keras.layers.Activation("sigmoid", dtype="float32", name=PROBABILITY))
+    stack.append(keras.layers.Dense(problem.outputs, dtype="float32", name="logit"))
+    stack.append(probability_layer(problem.outputs))
     return keras.Sequential(stack, name="course_cnn")
 
 

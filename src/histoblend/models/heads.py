@@ -10,22 +10,25 @@ from typing import Any
 
 import keras
 
-from histoblend.models.layers import LABELLED_SIZE, SOURCE_SIZE
+from histoblend.models.parameters import Backbone, FromScratch
+from histoblend.models.problem import Field, Problem
+
+HasHead = FromScratch | Backbone
 
 
-def centre_cells(cells: int, field: int = SOURCE_SIZE) -> tuple[int, int]:
-    """First and one-past-last cell, on one axis, of those that cover the labelled centre 32 pixels.
+def centre_cells(cells: int, field: Field) -> tuple[int, int]:
+    """First and one-past-last cell, on one axis, of those that cover the labelled centre.
 
     Args:
         cells: side of the feature map.
-        field: side of the source square the map covers, in source pixels (96, or the centre crop).
+        field: the source square the map covers.
     """
-    margin = max(field - LABELLED_SIZE, 0)
-    first = margin * cells // (2 * field)
+    margin = max(field.side - field.labelled, 0)
+    first = margin * cells // (2 * field.side)
     return first, cells - first
 
 
-def crop_to_centre(features: Any, field: int) -> Any:
+def crop_to_centre(features: Any, field: Field) -> Any:
     """(n, h, w, c) -> the cells over the labelled centre, (n, h', w', c)."""
     trims = []
     for cells in features.shape[1:3]:
@@ -34,17 +37,17 @@ def crop_to_centre(features: Any, field: int) -> Any:
     return keras.layers.Cropping2D(tuple(trims), name="centre_cells")(features)
 
 
-def flatten(features: Any, field: int) -> Any:
+def flatten(features: Any, field: Field) -> Any:
     """Every cell of the map, in order: (n, h * w * c)."""
     return keras.layers.Flatten(name="flatten")(features)
 
 
-def pooled(features: Any, field: int) -> Any:
+def pooled(features: Any, field: Field) -> Any:
     """Mean of the whole map: (n, c)."""
     return keras.layers.GlobalAveragePooling2D(dtype="float32", name="whole_mean")(features)
 
 
-def centre(features: Any, field: int) -> Any:
+def centre(features: Any, field: Field) -> Any:
     """Mean of the whole map beside the mean of the labelled centre: (n, 2c)."""
     inner = crop_to_centre(features, field)
     inner = keras.layers.GlobalAveragePooling2D(dtype="float32", name="centre_mean")(inner)
@@ -53,7 +56,7 @@ def centre(features: Any, field: int) -> Any:
     )
 
 
-def centre_maximum(features: Any, field: int) -> Any:
+def centre_maximum(features: Any, field: Field) -> Any:
     """As `centre`, with the maximum over the labelled centre as well: one tumour cell decides. (n, 3c)."""
     inner = crop_to_centre(features, field)
     parts = [
@@ -64,7 +67,7 @@ def centre_maximum(features: Any, field: int) -> Any:
     return keras.layers.Concatenate(dtype="float32", name="whole_and_centre")(parts)
 
 
-HEADS: dict[str, Callable[[Any, int], Any]] = {
+HEADS: dict[str, Callable[[Any, Field], Any]] = {
     "flatten": flatten,
     "gap": pooled,
     "centre": centre,
@@ -72,9 +75,10 @@ HEADS: dict[str, Callable[[Any, int], Any]] = {
 }
 
 
-def logit(features: Any, *, head: str, field: int, dropout: float = 0.0) -> Any:
-    """Feature map (n, h, w, c) -> float32 logit (n, 1) through the head of that name."""
-    vector = HEADS[head](features, field)
+def logit(features: Any, problem: Problem, settings: HasHead) -> Any:
+    """Feature map (n, h, w, c) -> float32 logits (n, outputs) through the head that `settings` name."""
+    vector = HEADS[settings.head](features, problem.field(settings.crop))
+    dropout = settings.dropout
     if dropout:
         vector = keras.layers.Dropout(dropout, dtype="float32", name="dropout")(vector)
-    return keras.layers.Dense(1, dtype="float32", name="logit")(vector)
+    return keras.layers.Dense(problem.outputs, dtype="float32", name="logit")(vector)

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 from keras import ops
 
-SOURCE_SIZE = 96  # side of every patch that enters a network, in pixels
-LABELLED_SIZE = 32  # side of the centre square that decides the label, in source pixels
+from histoblend.errors import ConfigRefusal
+from histoblend.models.problem import Problem
 
 
 @keras.saving.register_keras_serializable(package="histoblend")
@@ -76,19 +76,29 @@ NORMALISATIONS: dict[str, Callable[[int], list[keras.layers.Layer]]] = {
 }
 
 
-def patch_input() -> Any:
-    """The input of every network: uint8 RGB (96, 96, 3)."""
-    return keras.Input((SOURCE_SIZE, SOURCE_SIZE, 3), dtype="uint8", name="patch")
+def patch_input(problem: Problem) -> Any:
+    """The input of every network: uint8 RGB (side, side, 3)."""
+    return keras.Input((problem.side, problem.side, 3), dtype="uint8", name="patch")
 
 
-def entrance(input_size: int, crop: int | None) -> list[keras.layers.Layer]:
-    """Layers from uint8 (96, 96, 3) to float32 0-255 (input_size, input_size, 3), not yet normalised.
+def entrance(problem: Problem, crop: int | None) -> list[keras.layers.Layer]:
+    """Layers from uint8 (side, side, 3) to float32 0-255 (input_size, input_size, 3), not yet normalised.
 
-    `crop` keeps the centre square of that side before resizing; the labelled 32x32 stays in its middle.
+    `crop` keeps the centre square of that side before resizing; the labelled centre stays in its middle.
+
+    Raises:
+        ConfigRefusal: the crop is larger than the patch, or smaller than its labelled centre.
     """
     stack: list[keras.layers.Layer] = [keras.layers.Rescaling(1.0, dtype="float32", name="pixels")]
-    side = crop or SOURCE_SIZE
-    if side != SOURCE_SIZE:
+    input_size, side = problem.input_size, crop or problem.side
+    labelled = problem.field(crop).labelled
+    if not labelled <= side <= problem.side:
+        raise ConfigRefusal(
+            f"network.crop is {side}; the patches are {problem.side} pixels wide, their labelled centre {labelled}.",
+            f"a crop from {labelled} to {problem.side}",
+            "change network.crop, or leave it out.",
+        )
+    if side != problem.side:
         stack.append(keras.layers.CenterCrop(side, side, dtype="float32", name="centre_crop"))
     if input_size != side:
         # Antialiasing matters only when shrinking, and XLA has no code for it.

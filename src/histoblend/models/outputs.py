@@ -8,7 +8,7 @@ PROBABILITY = "probability"
 
 
 def logit_model(network: keras.Model) -> keras.Model:
-    """The network up to its float32 logit (n, 1), sharing its layers; a final sigmoid is left out.
+    """The network up to its float32 logits (n, outputs), sharing its layers; a final sigmoid or softmax is left out.
 
     Losses and ranks work on logits: a float32 sigmoid is exactly 1 above about 17 and ties what differed.
     """
@@ -19,8 +19,14 @@ def logit_model(network: keras.Model) -> keras.Model:
 
 
 def probability_model(network: keras.Model) -> keras.Model:
-    """The network with a final sigmoid, (n, 1) in 0..1, sharing its layers."""
+    """The network with a final sigmoid, or a softmax over its classes: (n, outputs) in 0..1, sharing its layers."""
     if network.layers[-1].name == PROBABILITY:
         return network
-    sigmoid = keras.layers.Activation("sigmoid", dtype="float32", name=PROBABILITY)
-    return keras.Model(network.inputs[0], sigmoid(network.outputs[0]), name=network.name)
+    logits = network.outputs[0]
+    return keras.Model(network.inputs[0], probability_layer(logits.shape[-1])(logits), name=network.name)
+
+
+def probability_layer(outputs: int) -> keras.layers.Layer:
+    """The last layer for people: a sigmoid of one logit, a softmax of several."""
+    function = "sigmoid" if outputs == 1 else "softmax"
+    return keras.layers.Activation(function, dtype="float32", name=PROBABILITY)

@@ -12,7 +12,7 @@ Activation = Literal["relu", "leaky_relu", "elu", "gelu", "silu", "tanh"]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Width = Annotated[int, Field(ge=4, le=2048)]
 Count = Annotated[int, Field(ge=1, le=12)]
-Crop = Annotated[int, Field(ge=32, le=96, multiple_of=2)]
+Crop = Annotated[int, Field(ge=8, le=512, multiple_of=2)]
 
 
 class Parameters(BaseModel):
@@ -27,7 +27,7 @@ class FromScratch(Parameters):
     head: Head = "centre"
     """How the last feature map becomes one vector."""
     crop: Crop | None = None
-    """Side of the centre square kept of the 96x96 patch; null for all of it."""
+    """Side in pixels of the centre square kept of the patch; null for all of it."""
     dropout: Rate = 0.2
     """Dropout before the last layer."""
     normalisation: Normalisation = "batch"
@@ -50,7 +50,7 @@ class CourseCnn(Parameters):
     activation: Activation = "relu"
     """Activation of the convolutions and of the hidden dense layer."""
     crop: Crop | None = None
-    """Side of the centre square kept of the 96x96 patch; null for all of it."""
+    """Side in pixels of the centre square kept of the patch; null for all of it."""
 
 
 class SmallVgg(FromScratch):
@@ -91,7 +91,7 @@ class Backbone(Parameters):
     head: Head = "centre"
     """How the last feature map becomes one vector."""
     crop: Crop | None = None
-    """Side of the centre square kept of the 96x96 patch; null for all of it."""
+    """Side in pixels of the centre square kept of the patch; null for all of it."""
     dropout: Rate = 0.3
     """Dropout before the last layer."""
 

@@ -6,6 +6,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Field:
+    """The source square that a feature map covers, and the labelled square in its middle, in source pixels."""
+
+    side: int = 96
+    labelled: int = 32
+
+
+@dataclass(frozen=True)
 class Problem:
     """The frame of a network.
 
@@ -24,7 +32,6 @@ class Problem:
         """Logits of one patch."""
         return 1 if self.classes == 2 else self.classes
 
-    @property
-    def labelled(self) -> int:
-        """Side in pixels of the centre square that decides the label: a third, 32 of 96."""
-        return self.side // 3
+    def field(self, crop: int | None) -> Field:
+        """What the layers see of the patch; the labelled centre is a third of its side, 32 of 96 pixels."""
+        return Field(crop or self.side, self.side // 3)

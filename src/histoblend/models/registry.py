@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from histoblend.errors import ConfigRefusal, nearest
 from histoblend.models import parameters as declared
+from histoblend.models.problem import Problem
 
 if TYPE_CHECKING:
     import keras
@@ -23,7 +24,7 @@ class Network:
     """One row: where the network is built, what it is, which parameters it takes.
 
     Attributes:
-        build: ``module:function``; takes ``(input_size, settings, **fixed)`` and returns a model.
+        build: ``module:function``; takes ``(problem, settings, **fixed)`` and returns a model.
         settings: the declared parameters, with their defaults.
         description: one line for the user.
         family: networks of one family make similar errors; a blend wants several.
@@ -122,16 +123,16 @@ def check_network(name: str, parameters: Mapping[str, Any]) -> declared.Paramete
 
 
 def build_network(
-    name: str, parameters: Mapping[str, Any], input_size: int, *, pretrained: bool = True
+    name: str, parameters: Mapping[str, Any], problem: Problem, *, pretrained: bool = True
 ) -> keras.Model:
-    """Build a network: uint8 RGB (n, 96, 96, 3) -> logit or probability (n, 1), float32.
+    """Build a network: uint8 RGB (n, side, side, 3) -> logits or probabilities (n, outputs), float32.
 
     Weights are drawn from the global Keras seed (``keras.utils.set_random_seed``), set by the caller.
 
     Args:
         name: row of the table.
         parameters: what the experiment says beside the name.
-        input_size: side in pixels at which the layers see the (cropped) patch; resized inside the model.
+        problem: side of the patch, side at which the layers see it, number of classes.
         pretrained: False leaves out pretrained weights, for a model whose trained weights are loaded next.
 
     Raises:
@@ -144,7 +145,7 @@ def build_network(
     if not pretrained and isinstance(settings, declared.Backbone):
         settings = settings.model_copy(update={"weights": "none"})
     module, function = row.build.split(":")
-    model: keras.Model = getattr(importlib.import_module(module), function)(input_size, settings, **row.fixed)
+    model: keras.Model = getattr(importlib.import_module(module), function)(problem, settings, **row.fixed)
     return model
 
 

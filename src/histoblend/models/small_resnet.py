@@ -8,25 +8,24 @@ import keras
 
 from histoblend.models import heads, layers
 from histoblend.models.parameters import SmallResnet
+from histoblend.models.problem import Problem
 
 
-def small_resnet(input_size: int, settings: SmallResnet) -> keras.Model:
-    """uint8 (n, 96, 96, 3) -> logit (n, 1); stage i holds blocks[i] residual blocks of widths[i].
+def small_resnet(problem: Problem, settings: SmallResnet) -> keras.Model:
+    """uint8 (n, side, side, 3) -> logits (n, outputs); stage i holds blocks[i] residual blocks of widths[i].
 
     Between stages the map is max-pooled, not strided: pooling windows stay aligned under flips and quarter
     turns.
     """
-    patch = layers.patch_input()
-    features = layers.chained(patch, [*layers.entrance(input_size, settings.crop), layers.unit_range()])
+    patch = layers.patch_input(problem)
+    features = layers.chained(patch, [*layers.entrance(problem, settings.crop), layers.unit_range()])
     features = layers.convolution(features, settings.widths[0], settings.normalisation, settings.activation)
     for stage, (width, blocks) in enumerate(zip(settings.widths, settings.blocks, strict=True)):
         if stage:
             features = keras.layers.MaxPooling2D(2)(features)
         for _ in range(blocks):
             features = _residual_block(features, width, settings)
-    field = settings.crop or layers.SOURCE_SIZE
-    output = heads.logit(features, head=settings.head, field=field, dropout=settings.dropout)
-    return keras.Model(patch, output, name="small_resnet")
+    return keras.Model(patch, heads.logit(features, problem, settings), name="small_resnet")
 
 
 def _residual_block(features: Any, width: int, settings: SmallResnet) -> Any:

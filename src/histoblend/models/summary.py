@@ -40,6 +40,16 @@ def _layer_macs(layer: keras.layers.Layer) -> int:
     return 0
 
 
+def count_grouped_macs(model: keras.Model) -> int:
+    """Those of `count_macs` in depthwise and grouped convolutions, for which cards have no fast kernels."""
+    return sum(_layer_macs(layer) for layer in leaf_layers(model) if _is_grouped(layer))
+
+
+def _is_grouped(layer: keras.layers.Layer) -> bool:
+    depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    return depthwise or (isinstance(layer, keras.layers.Conv2D) and layer.groups > 1)
+
+
 def _cells(layer: keras.layers.Layer) -> int:
     """Positions of the output map (channels last)."""
     return math.prod(layer.output.shape[1:3])

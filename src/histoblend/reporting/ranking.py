@@ -9,7 +9,7 @@ import pandas as pd
 from rich import box
 from rich.table import Table
 
-from histoblend.execution.collect import Metrics
+from histoblend.evaluation.metrics import Metrics
 
 COLUMNS = [
     "rank", "name", "kind", "status", "auc_pooled", "auc_fold_mean", "auc_fold_std", "tta_gain", "folds",
@@ -56,6 +56,7 @@ def printed_ranking(table: pd.DataFrame, width: int = WIDE) -> Table:
     Where it is narrow, minutes and images/s are left to ranking.csv: a score is never cut.
     """
     synthetic = bool(table["synthetic"].any())
+    held_out = bool(table["local_leaderboard"].notna().any())
     title = f"Ranking on {table['data_set'].iloc[0]}, folds by {table['slides_policy'].iloc[0]}"
     printed = Table(
         title=f"{title} (SYNTHETIC patches)" if synthetic else title,
@@ -66,19 +67,20 @@ def printed_ranking(table: pd.DataFrame, width: int = WIDE) -> Table:
         caption_justify="left",
     )
     headings = ["#", "name", "AUC", "folds: mean ± std", "TTA", "folds"]
-    headings += (["LB*"] if synthetic else []) + (["min", "img/s"] if width >= WIDE else [])
+    headings += (["test*"] if held_out else []) + (["min", "img/s"] if width >= WIDE else [])
     for heading in headings:
         printed.add_column(heading, justify="left" if heading in ("name", "folds") else "right", no_wrap=True)
     for row in table.to_dict("records"):
         printed.add_row(
-            *_cells(row, synthetic)[: len(headings)], style="bold" if row["kind"] == "blend" else None
+            *_cells(row, held_out)[: len(headings)], style="bold" if row["kind"] == "blend" else None
         )
-    if synthetic:
-        printed.caption = f"{printed.caption}\nLB*: AUC on the synthetic test patches"
+    if held_out:
+        kind = "synthetic test patches" if synthetic else "held-out patches, which no training saw"
+        printed.caption = f"{printed.caption}\ntest*: AUC on the {kind}"
     return printed
 
 
-def _cells(row: dict[str, Any], synthetic: bool) -> list[str]:
+def _cells(row: dict[str, Any], held_out: bool) -> list[str]:
     cells = [
         "partial" if row["status"] == "partial" else str(row["rank"]),
         row["name"] + (" (yardstick)" if row["kind"] == "yardstick" else ""),
@@ -86,7 +88,7 @@ def _cells(row: dict[str, Any], synthetic: bool) -> list[str]:
         f"{row['auc_fold_mean']:.4f}" + (f" ± {row['auc_fold_std']:.4f}" if " " in row["folds"] else ""),
         _number(row["tta_gain"], "+.4f"),
         row["folds"].replace(" ", ""),
-        *([_number(row["local_leaderboard"], ".4f")] if synthetic else []),
+        *([_number(row["local_leaderboard"], ".4f")] if held_out else []),
     ]
     minutes = _number(row["minutes"], ".1f") if row["minutes"] else ""
     return [*cells, minutes, _number(row["images_per_second"], ".0f")]

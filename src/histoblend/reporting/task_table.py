@@ -57,7 +57,7 @@ def _cells(one: PlannedExperiment) -> list[str]:
     source = Path(one.weights)
     watches = "inner split" if experiment.needs_inner_split else "nothing"
     return [
-        f"{experiment.name}\n{experiment.network.name}@{experiment.input_size}, {preset}",
+        f"{experiment.name}\n{experiment.network.name}@{one.input_size}, {preset}",
         f"{experiment.training.epochs}\n{one.work.training_patches:,}",
         f"{one.work.macs / 1e6:,.0f}\n{one.work.parameters / 1e6:.2f}M",
         f"{'file' if source.suffix else one.weights}\n{watches}",

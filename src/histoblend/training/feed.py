@@ -20,7 +20,7 @@ class KerasFeed(keras.utils.PyDataset):
     """
 
     def __init__(
-        self, feed: TrainingFeed, first_step: int, class_weights: tuple[float, float] | None
+        self, feed: TrainingFeed, first_step: int, class_weights: np.ndarray | None
     ) -> None:
         super().__init__(workers=1, use_multiprocessing=False)
         self.feed, self.first_step, self.class_weights = feed, first_step, class_weights
@@ -39,8 +39,8 @@ class KerasFeed(keras.utils.PyDataset):
             raise
         if self.class_weights is None:
             return images, labels
-        negative, positive = self.class_weights
-        return images, labels, np.where(labels[:, 0] == 1, positive, negative).astype(np.float32)
+        classes = labels[:, 0].astype(np.int64) if labels.shape[1] == 1 else labels.argmax(axis=1)
+        return images, labels, self.class_weights[classes]
 
     @contextmanager
     def refusals(self) -> Iterator[None]:
@@ -53,7 +53,7 @@ class KerasFeed(keras.utils.PyDataset):
             raise
 
 
-def balanced_class_weights(labels: np.ndarray) -> tuple[float, float]:
-    """Weights of the negative and the positive class, inverse to their frequency, one on average."""
-    share = float(np.mean(labels))
-    return 0.5 / (1 - share), 0.5 / share
+def balanced_class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Weights float32 (classes,), inverse to each class's frequency, one on average over the patches."""
+    counts = np.bincount(labels, minlength=classes)
+    return np.asarray(len(labels) / (classes * counts), np.float32)

@@ -16,9 +16,10 @@ import numpy as np
 
 from histoblend.config import Experiment
 from histoblend.data.batches import FeedWorkers, TrainingFeed
-from histoblend.evaluation.auc import auc
+from histoblend.evaluation.auc import class_auc, one_vs_rest
 from histoblend.inference.predict import network_logits, view_logits
 from histoblend.models.outputs import logit_model
+from histoblend.models.problem import Problem
 from histoblend.models.registry import build_network
 from histoblend.training import callbacks as between
 from histoblend.training.feed import KerasFeed, balanced_class_weights
@@ -55,6 +56,7 @@ class FitJob:
     tensorboard_path: Path | None = None
     jit_compile: bool | str = False
     observer: Observer = field(default_factory=Observer)
+    problem: Problem = Problem()
 
     @property
     def total_steps(self) -> int:
@@ -62,12 +64,12 @@ class FitJob:
         return self.experiment.training.epochs * self.feed.steps_per_epoch
 
 
-def build_model(experiment: Experiment, precision: str) -> keras.Model:
-    """The experiment's network up to its logit, with weights drawn from the experiment's seed."""
+def build_model(experiment: Experiment, precision: str, problem: Problem = Problem()) -> keras.Model:
+    """The experiment's network up to its logits, with weights drawn from the experiment's seed."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(experiment.seed)
     keras.config.set_dtype_policy(precision)
-    network = build_network(experiment.network.name, experiment.network.parameters, experiment.input_size)
+    network = build_network(experiment.network.name, experiment.network.parameters, problem)
     return logit_model(network)
 
 
@@ -78,25 +80,37 @@ def compile_model(model: keras.Model, job: FitJob) -> None:
     rate = float(table[0]) if experiment.schedule.name == "plateau" else TabledRate(table)
     model.compile(
         optimizer=build_optimizer(experiment.optimizer, rate, training.ema),
-        loss=keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=training.label_smoothing),
-        metrics=[keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")],
+        loss=_loss(job.problem, training.label_smoothing),
+        metrics=[_accuracy(job.problem)],
         jit_compile=job.jit_compile,
     )
     model.optimizer.build(model.trainable_variables)
+
+
+def _loss(problem: Problem, smoothing: float) -> keras.losses.Loss:
+    if problem.outputs == 1:
+        return keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=smoothing)
+    return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
+
+
+def _accuracy(problem: Problem) -> keras.metrics.Metric:
+    if problem.outputs == 1:
+        return keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")
+    return keras.metrics.CategoricalAccuracy(name="accuracy")
 
 
 def fit(job: FitJob) -> tuple[keras.Model, between.History]:
     """Train, going on from a saved state if there is one.
 
     Returns:
-        The model up to its logit with the weights that are kept, ready for inference, and the history.
+        The model up to its logits with the weights that are kept, ready for inference, and the history.
 
     Raises:
         ArtifactRefusal: the saved state is damaged or belongs to another configuration.
         ConfigRefusal: the training diverged, where an inner split is watched.
         MachineRefusal: a process of the feed died.
     """
-    model = build_model(job.experiment, job.precision)
+    model = build_model(job.experiment, job.precision, job.problem)
     compile_model(model, job)
     record = _restored(model, job)
     epochs, done = job.experiment.training.epochs, len(record.history)
@@ -151,10 +165,10 @@ def _finisher(model: keras.Model, job: FitJob) -> Callable[[], None]:
     return finish
 
 
-def _class_weights(job: FitJob) -> tuple[float, float] | None:
+def _class_weights(job: FitJob) -> np.ndarray | None:
     if job.experiment.training.class_weight == "none":
         return None
-    return balanced_class_weights(job.feed.source.labels)
+    return balanced_class_weights(job.feed.source.labels, job.problem.classes)
 
 
 def _callbacks(
@@ -193,7 +207,7 @@ def _plateau_rate(job: FitJob) -> Callable[[int, between.History], float]:
 def _inner_score(model: keras.Model, inner: InnerRows) -> Callable[[], float]:
     def score() -> float:
         logits = view_logits(network_logits(model), inner.images, inner.rows, (0,), PREDICTION_BATCH)
-        return auc(inner.labels, logits[:, 0])
+        return class_auc(inner.labels, one_vs_rest(logits[:, 0]))
 
     return score
 

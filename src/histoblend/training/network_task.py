@@ -58,7 +58,8 @@ def _fit_job(task: Task, inputs: TaskInputs, observer: Observer) -> FitJob:
     source = TrainingRows(
         str(inputs.pack.folder / "train.npy"),
         training_rows.index.to_numpy(),
-        training_rows["label"].to_numpy(np.int8),
+        training_rows["label"].to_numpy(),
+        len(inputs.classes),
     )
     # Each fold draws its own order and augmentations: equal ones would make the folds' errors alike.
     seed = task.experiment.seed * 1000 + task.fold
@@ -69,6 +70,7 @@ def _fit_job(task: Task, inputs: TaskInputs, observer: Observer) -> FitJob:
         feed=TrainingFeed(source, sampling, transforms, inputs.workers),
         fingerprint=task.fingerprint,
         precision=task.precision,
+        problem=task.experiment.problem(inputs.pack.side, len(inputs.classes)),
         state_path=task.folder.state,
         inner=inner,
         tensorboard_path=task.folder.tensorboard if training.tensorboard else None,

@@ -21,7 +21,7 @@ from histoblend.data.batches import FeedWorkers
 from histoblend.data.pack import Pack
 from histoblend.data.views import IDENTITY
 from histoblend.errors import ArtifactRefusal
-from histoblend.evaluation.auc import auc
+from histoblend.evaluation.auc import class_auc, one_vs_rest
 from histoblend.execution.device import Device
 from histoblend.inference.tables import out_of_fold_table, test_table, write_out_of_fold, write_test
 from histoblend.reporting.curves import write_roc_curve
@@ -52,12 +52,13 @@ class TaskInputs:
     device: Device
     workers: FeedWorkers
     synthetic: bool
+    classes: tuple[str, ...]
     tell: Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """Logits of one task: float64 (patches, views), the first view being the identity."""
+    """Logits of one task: float64 (patches, views, outputs), the first view being the identity."""
 
     out_of_fold: np.ndarray
     test: np.ndarray
@@ -68,7 +69,7 @@ class Trained:
     """What training gave: how to get logits, what it cost, how it went."""
 
     predict: Callable[[str, np.ndarray], np.ndarray]
-    """(``train`` or ``test``, rows of that part) -> float64 logits (rows, views)."""
+    """(``train`` or ``test``, rows of that part) -> float64 logits (rows, views, outputs); at least one row."""
     seconds: float
     images: int
     history: list[dict[str, float]] = field(default_factory=list)
@@ -159,10 +160,7 @@ def run_task(task: Task, inputs: TaskInputs, train: Trainer) -> dict[str, Any]:
     trained = train(task, inputs)
     held_out = inputs.folds[inputs.folds["fold"] == task.fold]
     started = time.monotonic()
-    predicted = Predicted(
-        trained.predict("train", held_out.index.to_numpy()),
-        trained.predict("test", np.arange(len(inputs.pack.test))),
-    )
+    predicted = _predicted(trained, held_out.index.to_numpy(), len(inputs.pack.test))
     prediction_seconds = time.monotonic() - started
     record = _metrics(predicted, held_out["label"].to_numpy())
     record |= {"fold": task.fold, "fingerprint": task.fingerprint, "precision": task.precision}
@@ -175,10 +173,18 @@ def run_task(task: Task, inputs: TaskInputs, train: Trainer) -> dict[str, Any]:
     return record
 
 
+def _predicted(trained: Trained, held_out: np.ndarray, test: int) -> Predicted:
+    """Logits of the held-out rows and of `test` test patches, of which there may be none."""
+    out_of_fold = trained.predict("train", held_out)
+    if not test:
+        return Predicted(out_of_fold, np.empty((0, *out_of_fold.shape[1:])))
+    return Predicted(out_of_fold, trained.predict("test", np.arange(test)))
+
+
 def _metrics(predicted: Predicted, labels: np.ndarray) -> dict[str, Any]:
     return {
-        "auc": auc(labels, predicted.out_of_fold.mean(axis=1)),
-        "auc_one_view": auc(labels, predicted.out_of_fold[:, IDENTITY]),
+        "auc": class_auc(labels, one_vs_rest(predicted.out_of_fold.mean(axis=1))),
+        "auc_one_view": class_auc(labels, one_vs_rest(predicted.out_of_fold[:, IDENTITY])),
         "views": predicted.out_of_fold.shape[1],
         "patches": len(labels),
     }
@@ -194,6 +200,7 @@ def _write(
     if task.experiment.training.save_model:
         mark = " (SYNTHETIC patches)" if inputs.synthetic else ""
         title = f"{task.experiment.name}, held-out fold {task.fold}{mark}"
-        write_roc_curve(task.folder.roc_curve, table["label"].to_numpy(), table["logit"].to_numpy(), title)
+        logits = predicted.out_of_fold.mean(axis=1)
+        write_roc_curve(task.folder.roc_curve, table["label"].to_numpy(), logits, title, inputs.classes)
     ids = inputs.pack.test["id"]
     write_test(task.folder.test, test_table(ids, predicted.test.mean(axis=1)), ids)

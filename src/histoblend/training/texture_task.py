@@ -33,7 +33,8 @@ def train_texture(task: Task, inputs: TaskInputs) -> Trained:
     )
 
     def predict(part: str, rows: np.ndarray) -> np.ndarray:
-        return np.asarray(estimator.decision_function(tables[part][rows]), np.float64)[:, None]
+        logits = np.asarray(estimator.decision_function(tables[part][rows]), np.float64)
+        return logits.reshape(len(rows), 1, -1)  # two classes: one logit
 
     return Trained(predict, time.monotonic() - started, len(training))
 

@@ -1,0 +1,84 @@
+"""Patches that look unlike the others: blank ones, colour outliers; and the channels against HCD's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from histoblend.audit.description import CHANNELS, Description
+from histoblend.audit.findings import Finding, Part, patch_rows, plural
+from histoblend.competition.contract import HCD, PCAM
+from histoblend.config import DataSettings
+from histoblend.data.blank import KINDS
+from histoblend.data.outliers import OUTLYING, colour_distances
+from histoblend.data.stain import STATISTICS
+
+HCD_MEAN = (0.702, 0.546, 0.696)  # of red, green and blue over HCD's 220,025 training patches, 0 to 1
+HCD_SPREAD = (0.239, 0.282, 0.216)
+FAR_FROM_HCD = 0.1  # of a channel's mean or spread
+
+
+def blank_findings(part: Part, description: Description, settings: DataSettings) -> list[Finding]:
+    """One finding for each kind of blank patch."""
+    found = []
+    for kind in KINDS:
+        ids = sorted(part.ids[description.blank == kind])
+        if ids:
+            rows = patch_rows((part.name, name, kind, 0) for name in ids)
+            sentence = f"{plural(len(ids), 'patch')} of {part.name}: {kind}."
+            training = settings.blank if part.name == "train" else "keep"
+            found.append(Finding(kind, "odd", part.name, sentence, training, rows))
+    return found
+
+
+def outlier_findings(parts: list[tuple[Part, Description]], settings: DataSettings) -> list[Finding]:
+    """Patches whose colours lie far from those of all others, of the same part; blank ones left aside."""
+    found = []
+    for part, description in parts:
+        distances = colour_distances(description.stains, description.blank == "")
+        order = [place for place in np.argsort(-distances, kind="stable") if distances[place] > OUTLYING]
+        if order:
+            found.append(_outlier_finding(part, description, distances, order, settings))
+    return found
+
+
+def _outlier_finding(
+    part: Part, description: Description, distances: np.ndarray, order: list[int], settings: DataSettings
+) -> Finding:
+    low, middle, high = np.quantile(description.stains, [0.25, 0.5, 0.75], axis=0)
+    standard = np.abs(description.stains - middle) / np.maximum(high - low, 1e-3)
+    telling = standard[:, : STATISTICS.index("blue_slope") + 1].argmax(axis=1)
+    return Finding(
+        kind="colour outliers",
+        severity="odd",
+        part=part.name,
+        sentence=f"{plural(len(order), 'patch')} of {part.name} lie more than {OUTLYING:.0f} times the usual "
+        "distance from the patches most like them in colour: ink, pigment, the slide's edge, blood, another stain.",
+        training=settings.stain_outliers if part.name == "train" else "keep",
+        patches=patch_rows(
+            (part.name, part.ids[place], f"{distances[place]:.1f} x distance, {STATISTICS[telling[place]]}", 0)
+            for place in order
+        ),
+    )
+
+
+def channel_finding(part: Part, description: Description, layout: str) -> Finding:
+    """Mean and spread of each channel over all pixels, held against HCD's where the patches should be like them."""
+    mean = description.means.astype(np.float64).mean(axis=0)
+    spread = np.sqrt(description.squares.astype(np.float64).mean(axis=0) - mean**2)
+    said = f"Mean of {', '.join(CHANNELS)} {_three(mean)}, spread {_three(spread)}"
+    far = False
+    if layout in (HCD, PCAM):
+        said += f" (HCD's {_three(HCD_MEAN)} and {_three(HCD_SPREAD)})"
+        far = max(np.abs(mean - HCD_MEAN).max(), np.abs(spread - HCD_SPREAD).max()) > FAR_FROM_HCD
+    return Finding(
+        kind="channels",
+        severity="odd" if far else "note",
+        part=part.name,
+        sentence=f"{said}: {'far from it.' if far else 'as there.'}" if layout in (HCD, PCAM) else f"{said}.",
+        number=len(part.table),
+        values={"mean": mean.tolist(), "spread": spread.tolist()},
+    )
+
+
+def _three(values: object) -> str:
+    return " ".join(f"{value:.3f}" for value in np.asarray(values))

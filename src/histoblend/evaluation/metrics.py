@@ -1,0 +1,90 @@
+"""What an experiment or a blend scored: a row of the ranking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from histoblend.evaluation.auc import class_auc, fold_aucs, one_vs_rest, pooled_auc
+from histoblend.inference.tables import table_logits
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """A row of the ranking; with more than two classes every AUC is the mean of one class against the rest."""
+
+    name: str
+    kind: str
+    """``experiment``, ``yardstick``, ``external`` or ``blend``."""
+    complete: bool
+    folds: list[int]
+    auc_pooled: float
+    """Over all patches predicted, on ranks within fold."""
+    auc_fold_mean: float
+    auc_fold_std: float
+    auc_by_fold: dict[str, float] = field(default_factory=dict)
+    tta_gain: float | None = None
+    """Mean over folds of the AUC with all views minus that with one."""
+    minutes: float = 0.0
+    """Training and prediction of all folds together."""
+    images_per_second: float | None = None
+    """In training, mean over folds."""
+    local_leaderboard: float | None = None
+    """AUC on the test patches whose labels are known: those of a synthetic competition, or held-out ones."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """Data set, fold policy and fingerprints."""
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What predictions are made for and scored by, shared by all experiments and blends of a run.
+
+    Attributes:
+        folds: id, label, fold and more of every training patch.
+        test_ids: ids of all test patches, those held out among them; may be empty.
+        sample: the ids to submit, in order, in the form of sample_submission.csv; None for all test ids.
+        known_labels: id, label of the test patches whose labels are known, or None.
+        classes: names of the classes.
+        about: data set, fold policy, fingerprints: what stands beside each score in the ranking.
+    """
+
+    folds: pd.DataFrame
+    test_ids: pd.Series
+    sample: pd.DataFrame | None
+    known_labels: pd.DataFrame | None
+    classes: tuple[str, ...]
+    about: dict[str, Any]
+
+    @property
+    def submits(self) -> bool:
+        """Whether there is anything to submit."""
+        return len(self.test_ids if self.sample is None else self.sample) > 0
+
+
+def scored(table: pd.DataFrame) -> dict[str, Any]:
+    """Pooled and fold-wise AUC of an out-of-fold table."""
+    labels, folds = table["label"].to_numpy(), table["fold"].to_numpy()
+    by_fold = fold_aucs(labels, table_logits(table), folds)
+    values = np.array(list(by_fold.values()))
+    return {
+        "auc_pooled": pooled_auc(labels, table_logits(table), folds),
+        "auc_fold_mean": float(values.mean()),
+        "auc_fold_std": float(values.std(ddof=1)) if len(values) > 1 else 0.0,
+        "auc_by_fold": {str(fold): value for fold, value in by_fold.items()},
+        "folds": list(by_fold),
+    }
+
+
+def local_leaderboard(test: pd.DataFrame, known_labels: pd.DataFrame | None) -> float | None:
+    """AUC of a test table on the patches whose labels are known; None where none is, or one class only."""
+    if known_labels is None:
+        return None
+    joined = test.merge(known_labels, on="id", validate="one_to_one")
+    logits = table_logits(joined.drop(columns="label"))
+    classes = max(2, logits.shape[1])
+    if joined["label"].nunique() < classes:
+        return None
+    return class_auc(joined["label"].to_numpy(), one_vs_rest(logits))

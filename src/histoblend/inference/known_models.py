@@ -1,0 +1,147 @@
+"""What an output folder holds that can predict a picture alone: experiments with networks, blends by logit mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from histoblend.config_files import base_name
+from histoblend.errors import ArtifactRefusal, ConfigRefusal, nearest
+from histoblend.execution.records import read_record
+from histoblend.models.registry import NETWORKS
+from histoblend.workspace import ExperimentFolder, TaskFolder, Workspace, read_json
+
+PICTURE_RULE = "logit_mean"  # a rank is a place among other patches, which a picture alone has not
+
+
+def member_weights(name: str, workspace: Workspace) -> dict[str, float]:
+    """Weight of each experiment that speaks for the model `name`, itself an experiment or a blend.
+
+    Raises:
+        ArtifactRefusal: there is no such model, or nothing of it is finished.
+        ConfigRefusal: it keeps no networks, or its blend has no meaning for a picture alone.
+    """
+    if name in _folders(workspace.experiments):
+        weights = {name: 1.0}
+    elif name in _folders(workspace.folder / "ensembles"):
+        weights = _blend_weights(name, workspace)
+    else:
+        raise _unknown(name, workspace)
+    for member in weights:
+        _check_rebuildable(member, name, workspace)
+    return weights
+
+
+def usable_models(workspace: Workspace) -> list[str]:
+    """Names of the blends and experiments of an output folder that can predict a picture alone."""
+    experiments = [name for name in _folders(workspace.experiments) if _usable(workspace.experiment(name))]
+    return [*_usable_blends(workspace, experiments), *experiments]
+
+
+def finished_folds(folder: ExperimentFolder) -> list[TaskFolder]:
+    """The finished folds of an experiment, by number."""
+    names = [path.parent.name.removeprefix("fold_") for path in folder.folder.glob("fold_*/done.json")]
+    return [folder.task(number) for number in sorted(int(name) for name in names if name.isdigit())]
+
+
+def _folders(parent: Path) -> list[str]:
+    return [path.name for path in sorted(parent.glob("*")) if path.is_dir()]
+
+
+def _usable(folder: ExperimentFolder) -> bool:
+    return folder.config.exists() and bool(finished_folds(folder)) and _keeps_networks(folder)
+
+
+def _keeps_networks(folder: ExperimentFolder) -> bool:
+    row = NETWORKS.get(_network_name(folder))
+    return row is not None and row.kind == "keras"
+
+
+def _network_name(folder: ExperimentFolder) -> str:
+    """Name of the record's network; empty where predictions came from elsewhere."""
+    if not folder.config.exists():
+        return ""
+    network = read_record(folder).content["experiment"].get("network")
+    return str(network["name"]) if isinstance(network, dict) and "name" in network else ""
+
+
+def _usable_blends(workspace: Workspace, experiments: list[str]) -> list[str]:
+    bases = {base_name(name) for name in experiments}
+    return [
+        name
+        for name in _folders(workspace.folder / "ensembles")
+        if _content(name, workspace).get("rule") == PICTURE_RULE
+        and set(_content(name, workspace)["weights"]) <= bases
+    ]
+
+
+def _content(name: str, workspace: Workspace) -> dict[str, Any]:
+    path = workspace.ensemble(name).weights
+    return dict(read_json(path)) if path.exists() else {}
+
+
+def _blend_weights(name: str, workspace: Workspace) -> dict[str, float]:
+    """Weight of each experiment of a blend; equal seeds of one member share its weight."""
+    content = _content(name, workspace)
+    if content.get("rule") != PICTURE_RULE:
+        rule = str(content.get("rule", "unknown rule")).replace("_", " ")
+        raise ConfigRefusal(
+            f"{name} is a blend by {rule}, which needs all patches of a table at once: "
+            "a rank is a place among others, and a picture alone has none.",
+            "a blend by logit mean, or an experiment",
+            _choices(workspace),
+        )
+    weights: dict[str, float] = {}
+    for member, weight in content["weights"].items():
+        seeds = [one for one in _folders(workspace.experiments) if base_name(one) == member]
+        if not seeds:
+            raise ArtifactRefusal(
+                f"{name} blends {member}, which is not in {workspace.experiments}.",
+                "its folder beside those of the other members",
+                f"bring it back (archive/ may hold it), or {_choices(workspace)}",
+            )
+        weights |= {one: float(weight) / len(seeds) for one in seeds}
+    return weights
+
+
+def _check_rebuildable(member: str, model: str, workspace: Workspace) -> None:
+    folder = workspace.experiment(member)
+    what = member if member == model else f"{model} needs {member}, which"
+    if not _keeps_networks(folder):
+        network = _network_name(folder)
+        kind = f"is a {network}: it" if network else "holds predictions from elsewhere: it"
+        raise ConfigRefusal(
+            f"{what} {kind} keeps no weights of a network.",
+            "an experiment whose folds keep model.weights.h5",
+            _choices(workspace),
+        )
+    if not finished_folds(folder):
+        raise ArtifactRefusal(
+            f"{what} has no finished fold yet.",
+            "at least one",
+            f"let its run go on (the same ./run.sh run command), or {_choices(workspace)}",
+        )
+
+
+def _unknown(name: str, workspace: Workspace) -> ArtifactRefusal:
+    usable = usable_models(workspace)
+    if not usable:
+        return ArtifactRefusal(
+            f"{workspace.folder} holds no finished network.",
+            "the output folder of a run",
+            "name it with --output, or train one first: ./run.sh run PLAN.",
+        )
+    return ArtifactRefusal(
+        f"{workspace.folder} holds no model {name!r}. {nearest(name, usable)}",
+        "an experiment or a blend of that folder",
+        _choices(workspace),
+    )
+
+
+def _choices(workspace: Workspace) -> str:
+    usable = usable_models(workspace)
+    return (
+        f"--model with one of: {', '.join(usable)}."
+        if usable
+        else "train a network first: ./run.sh run PLAN."
+    )

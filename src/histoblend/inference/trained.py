@@ -1,0 +1,176 @@
+"""A finished experiment, or a blend of several, rebuilt from its output folder to predict new pictures.
+
+Networks are built from the record (config.yaml) and filled from model.weights.h5: nothing is unpickled. Each file is
+checked against the hash that done.json keeps of it. Views, folds and members are averaged in logits, in that order,
+as they are in test.csv.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from histoblend.data.views import chosen_views
+from histoblend.errors import ArtifactRefusal
+from histoblend.execution.records import Record, read_record
+from histoblend.inference.known_models import finished_folds, member_weights
+from histoblend.inference.predict import network_logits, view_logits
+from histoblend.models.problem import Problem
+from histoblend.training.task import check_whole
+from histoblend.workspace import ExperimentFolder, TaskFolder, Workspace, read_json
+
+if TYPE_CHECKING:
+    import keras
+
+BATCH = 128
+BINARY = ("no tumour", "tumour")  # the classes of records that name none
+
+
+@dataclass(frozen=True)
+class Member:
+    """One experiment's networks, one for each finished fold, and the views they are shown."""
+
+    name: str
+    networks: tuple[keras.Model, ...]
+    views: tuple[int, ...]
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """What `histoblend predict` asks.
+
+    Attributes:
+        name: of the experiment or the blend.
+        side: of the patch it knows, in pixels.
+        classes: names; the logit of a model of two is that of the second.
+        synthetic: whether it has learned from drawn patches.
+        members: experiments, averaged by their weights.
+        notes: sentences the user should read, such as folds that are missing.
+    """
+
+    name: str
+    side: int
+    classes: tuple[str, ...]
+    synthetic: bool
+    members: tuple[Member, ...]
+    notes: tuple[str, ...] = ()
+
+    def logits(self, patches: np.ndarray) -> np.ndarray:
+        """Logits float64 (n, outputs) of uint8 patches (n, side, side, 3), n at least 1."""
+        rows = np.arange(len(patches))
+
+        def logits_of(network: keras.Model, views: Sequence[int]) -> np.ndarray:
+            return view_logits(network_logits(network), patches, rows, views, BATCH).mean(axis=1)
+
+        return self.mean(logits_of)
+
+    def mean(self, logits_of: Callable[[keras.Model, Sequence[int]], np.ndarray]) -> np.ndarray:
+        """Mean over folds, then weighted over members, of `logits_of` (network, views) -> float64 array."""
+        parts = [
+            np.mean([logits_of(network, member.views) for network in member.networks], axis=0)
+            for member in self.members
+        ]
+        return np.asarray(np.average(parts, axis=0, weights=[member.weight for member in self.members]))
+
+
+def load_trained(name: str, workspace: Workspace, views: int | None = None) -> TrainedModel:
+    """Rebuild the experiment or blend `name` of an output folder.
+
+    Args:
+        views: dihedral views averaged, 1, 4 or 8; None as it was recorded.
+
+    Raises:
+        ArtifactRefusal: there is no such model, no fold of it is finished, or its files are damaged.
+        ConfigRefusal: it keeps no networks, or its blend has no meaning for a picture alone.
+    """
+    weights = member_weights(name, workspace)
+    records = {member: read_record(workspace.experiment(member)) for member in weights}
+    side, classes = _shared_frame(name, records)
+    members = [
+        _member(workspace.experiment(member), records[member], weight, views)
+        for member, weight in weights.items()
+    ]
+    synthetic = any(record.content.get("synthetic", False) for record in records.values())
+    return TrainedModel(name, side, classes, synthetic, tuple(members), _partial(members, workspace))
+
+
+def _shared_frame(name: str, records: Mapping[str, Record]) -> tuple[int, tuple[str, ...]]:
+    """Side and classes, which all members of a blend must share."""
+    frames = {member: _frame(record) for member, record in records.items()}
+    if len(set(frames.values())) > 1:
+        raise ArtifactRefusal(
+            f"The members of {name} know different patches or classes: {frames}.",
+            "one side, the same classes",
+            "name one of the experiments.",
+        )
+    return next(iter(frames.values()))
+
+
+def _frame(record: Record) -> tuple[int, tuple[str, ...]]:
+    return int(record.content.get("side", 96)), tuple(record.content.get("classes", BINARY))
+
+
+def _member(folder: ExperimentFolder, record: Record, weight: float, views: int | None) -> Member:
+    networks = tuple(_network(task, record) for task in finished_folds(folder))
+    shown = chosen_views(views or int(record.content.get("views", 1)))
+    return Member(folder.folder.name, networks, shown, weight)
+
+
+def _network(task: TaskFolder, record: Record) -> keras.Model:
+    """One fold's network with its weights."""
+    check_whole(task)
+    _check_same_run(task, record)
+    model = _built(record)
+    try:
+        model.load_weights(task.weights)
+    except (OSError, ValueError, KeyError) as error:
+        raise ArtifactRefusal(
+            f"{task.weights} does not fit the network its record describes: {error}",
+            "the weights this version of histoblend wrote",
+            "predict with the version that trained it (run.json in the output folder names the versions).",
+        ) from error
+    return model
+
+
+def _built(record: Record) -> keras.Model:
+    """The record's network up to its logits, in the precision it was trained in, its weights still random."""
+    import keras
+
+    from histoblend.models.outputs import logit_model
+    from histoblend.models.registry import build_network
+
+    experiment, (side, classes) = record.content["experiment"], _frame(record)
+    parameters = dict(experiment["network"])
+    problem = Problem(side, experiment.get("input_size") or side, len(classes))
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(record.precision)
+    try:
+        return logit_model(build_network(parameters.pop("name"), parameters, problem, pretrained=False))
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _check_same_run(task: TaskFolder, record: Record) -> None:
+    found = read_json(task.done).get("fingerprint")
+    if found != record.fingerprint or not task.weights.exists():
+        raise ArtifactRefusal(
+            f"{task.folder} (fingerprint {found}) does not belong to the record beside it.",
+            f"model.weights.h5 and fingerprint {record.fingerprint}, as in config.yaml",
+            "restore the folder as its run left it, or train the experiment again.",
+        )
+
+
+def _partial(members: Sequence[Member], workspace: Workspace) -> tuple[str, ...]:
+    """A sentence for each experiment some of whose folds are not finished."""
+    if not workspace.folds_record.exists():
+        return ()
+    wanted = int(read_json(workspace.folds_record)["settings"]["count"])
+    return tuple(
+        f"{member.name}: {len(member.networks)} of its {wanted} folds are finished; only they are averaged."
+        for member in members
+        if len(member.networks) < wanted
+    )
