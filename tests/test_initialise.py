@@ -21,7 +21,7 @@ from histoblend.execution.records import make_record
 from histoblend.initialise import initialise
 from histoblend.schema import schemas
 
-ABOUT = {"data": "d", "folds": "f"}
+ABOUT = {"data": "d", "folds": "f", "side": 96, "classes": ["no tumour", "tumour"]}
 
 
 def init(configs: Path, name: str, source: str, *settings: str) -> Path:

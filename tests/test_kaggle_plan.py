@@ -201,7 +201,10 @@ def test_the_slide_map_is_read_before_anything_starts(toy, tmp_path):
 
 @pytest.mark.parametrize("columns", [80, 120])
 def test_the_table_fits_the_terminal(tmp_path, columns):
-    planned = [preflight.PlannedExperiment(one, PLAN.tta, header_work(one), "/a/path.h5", one.input_size) for one in NETWORKS]
+    planned = [
+        preflight.PlannedExperiment(one, PLAN.tta, header_work(one), "/a/path.h5", one.input_size)
+        for one in NETWORKS
+    ]
     device = SimpleNamespace(name="Tesla T4", kind="gpu", threads=4)
     stream = io.StringIO()
     table = printed_tasks(planned, range(FOLDS), device, Workspace(tmp_path))

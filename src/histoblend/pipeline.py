@@ -24,6 +24,7 @@ from histoblend.data.split import Split, SplitSettings, make_split
 from histoblend.execution.device import processor_count
 from histoblend.execution.in_process import Job, run_jobs
 from histoblend.execution.records import Record, make_record, started_record
+from histoblend.external.members import external_members, refuse_external
 from histoblend.preparation import Prepared, Request, prepare
 from histoblend.reporting.progress import Display, duration
 from histoblend.reporting.task_table import printed_tasks
@@ -61,9 +62,11 @@ def run(
         scoring = scoring_of(prepared, packed, split)
         others = [(one, fresh_record(one, prepared, packed, split)) for one in prepared.others]
         metrics = collect_all(prepared, others, scoring, display)
-        write_ranking(metrics, prepared.workspace)  # whatever the blend may meet, the scores are kept
-        blends = blend_all(metrics, prepared, scoring, display)
-        ranking = rank_all([*metrics, *blends], prepared.workspace, display)
+        added = external_members(prepared.workspace, scoring)
+        ranked = [*metrics, *(one.metrics for one in added)]
+        write_ranking(ranked, prepared.workspace)  # whatever the blend may meet, the scores are kept
+        blends = blend_all(metrics, added, prepared, scoring, display)
+        ranking = rank_all([*ranked, *blends], prepared.workspace, display)
         conclude(prepared, blends, finished, display)
     return ranking
 
@@ -95,7 +98,7 @@ def open_split(prepared: Prepared, packed: Pack, display: Display) -> Split:
     settings = SplitSettings(prepared.plan.folds, prepared.plan.data)
     with display.counting("Looking for near duplicates") as count:
         split = make_split(prepared.workspace, prepared.competition, packed, settings, count)
-    for sentence in (*split.handling, split.sentence):
+    for sentence in (*split.handling, f"{split.sentence} Folds fingerprint {split.fingerprint}."):
         display.tell(sentence)
     return split
 
@@ -120,6 +123,7 @@ def make_jobs(prepared: Prepared, packed: Pack, split: Split) -> list[Job]:
     jobs = []
     for planned in prepared.planned:
         folder = prepared.workspace.experiment(planned.experiment.name)
+        refuse_external(folder)
         record = started_record(folder, fresh_record(planned.experiment, prepared, packed, split))
         estimate = planned.work.seconds(prepared.device.kind, prepared.device.threads)
         jobs += [Job(planned, folder, fold, record, estimate) for fold in prepared.folds]

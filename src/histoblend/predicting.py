@@ -30,6 +30,10 @@ from histoblend.reporting.time_left import TimeLeft
 from histoblend.workspace import Workspace, read_json, write_csv
 
 Count = Callable[[int, int], None]
+BORDERS = (
+    "In one pass a patch is surrounded by its neighbours, in training it was by zeros: probabilities are near those "
+    "of tiles, not equal (on hcd-mini .03 to .09 apart on average, the AUC .000 to .021 lower)."
+)
 
 
 @dataclass(frozen=True)
@@ -162,13 +166,15 @@ def _introduce(manner: Manner, listed: Listed, workspace: Workspace, display: Di
     for note in model.notes:
         display.warn(note)
     if listed.others:
-        display.tell(f"{listed.others:,} files of other suffixes are not looked at.")
+        display.tell(f"Not looked at, by their suffix: {listed.others:,} other files.")
     learned = _named_like_training(listed, workspace)
     if learned:
         display.warn(
             f"{len(learned):,} of the pictures bear the name of a training patch ({some(learned, 3)}): networks that "
             "have learned them speak here. Their honest predictions stand in the model's oof.csv."
         )
+    if isinstance(manner.logits, InOnePass):
+        display.tell(BORDERS)
     if manner.stride > default_stride(model.side) and not manner.whole:
         display.tell(
             f"Stride {manner.stride} is wider than the labelled centre of a patch "
@@ -277,17 +283,12 @@ def _mapped(
 ) -> Answer:
     """The answer to a larger picture, its map and its tiles written."""
     scores = scores_of(manner.logits(image, grid, count), manner.model.classes)
-    place = folder / _inside(file.name)
+    place = folder / file.place
     path = place.with_name(place.name + MAP_SUFFIX)
     title = MapTitle(file.name, scores.name, f"{manner.model.name}, {manner.words}", manner.model.synthetic)
     write_probability_map(path, image, scores.values.reshape(grid.rows, grid.columns), grid, title)
     write_csv(place.with_name(place.name + TILES_SUFFIX), tiles_table(scores, grid))
     return replace(answer_of(file.name, image.shape[:2], scores, grid), map=str(path))
-
-
-def _inside(name: str) -> Path:
-    """A path below the destination for what belongs to the picture of this name, however it was named."""
-    return Path(*(part for part in Path(name).parts if part not in ("..", Path(name).anchor)))
 
 
 def _concluded(

@@ -11,7 +11,7 @@ from histoblend.competition.digits import read_digits
 from histoblend.competition.layouts import Competition
 from histoblend.competition.source import Source, draw_source, find_source
 from histoblend.config import DataSettings, Experiment, Plan
-from histoblend.config_files import configs_folder, load_plan, plan_experiments
+from histoblend.config_files import beyond_plan, configs_folder, load_plan, plan_experiments
 from histoblend.data.pack import estimate_pack
 from histoblend.errors import ConfigRefusal, MachineRefusal, some
 from histoblend.execution.device import Device, gpu_names, prepare_device
@@ -70,6 +70,11 @@ def prepare(request: Request, display: Display, environment: Mapping[str, str]) 
     project = configs.parent
     plan, source = chosen(request, configs, environment, display)
     experiments = plan_experiments(plan, configs, request.experiments)
+    if beyond := beyond_plan(plan, configs, request.experiments):
+        display.tell(
+            f"Not in plan {plan.name}, but asked for: {some(beyond)}; in the blend of this run. To keep it "
+            "there, write it into the plan's experiments."
+        )
     folds = chosen_folds(plan, request)
     source = source or draw_missing(project / "input" / "synthetic", plan, display)
     introduce(source, display)
@@ -80,7 +85,9 @@ def prepare(request: Request, display: Display, environment: Mapping[str, str]) 
     frame = (plan.data.side, len(source.competition.classes))
     planned = plan_work(experiments, plan.tta, patches, plan.folds.count, frame)
     scratch = scratch_folder(workspace, environment)
-    cache_bytes = estimate_pack(source.competition, plan.data)[0] if scratch.is_relative_to(workspace.folder) else 0
+    cache_bytes = (
+        estimate_pack(source.competition, plan.data)[0] if scratch.is_relative_to(workspace.folder) else 0
+    )
     sentences = check_machine(planned, plan.folds.count, patches, workspace.folder, device, cache_bytes)
     display.tell(f"Device: {device.name}, {device.threads} threads, {device.precision} by default.")
     display.tell(f"Preflight: {resolve_slides(source.competition, plan.folds)}; {'; '.join(sentences)}.")

@@ -18,6 +18,7 @@ from histoblend.errors import ArtifactRefusal, some
 from histoblend.evaluation.metrics import Metrics, Scoring
 from histoblend.execution.collect import collect_experiment
 from histoblend.execution.records import Record, read_record, record_differences
+from histoblend.external.members import External, refuse_external
 from histoblend.inference.tables import read_out_of_fold, read_test
 from histoblend.preparation import Prepared
 from histoblend.reporting.progress import Display
@@ -59,6 +60,7 @@ def collect_all(
         folder = prepared.workspace.experiment(experiment.name)
         if experiment.name in kept or not folder.config.exists():
             continue
+        refuse_external(folder)
         if record_differences(read_record(folder), fresh):
             unlike.append(experiment.name)
         else:
@@ -81,18 +83,41 @@ def _collected(experiment: Experiment, workspace: Workspace, scoring: Scoring) -
 
 
 def blend_all(
-    metrics: Sequence[Metrics], prepared: Prepared, scoring: Scoring, display: Display
+    metrics: Sequence[Metrics],
+    added: Sequence[External],
+    prepared: Prepared,
+    scoring: Scoring,
+    display: Display,
 ) -> list[Metrics]:
-    """Blend the complete experiments; none if there is none."""
+    """Blend the complete experiments and what was added with them; none if there is none."""
     names = [one.name for one in metrics if one.complete and one.kind == "experiment"]
-    left_out = [one.name for one in metrics if not one.complete]
-    if left_out:
-        display.tell(f"Partial, so not blended: {some(left_out)}.")
-    if not names:
-        return []
+    for reason, left_out in _not_blended(metrics, added, prepared.workspace).items():
+        if left_out:
+            display.tell(f"{reason}, so not blended: {some(left_out)}.")
     members = [_member(name, prepared.workspace, scoring) for name in names]
+    members += [one.member for one in added if one.member is not None]
+    if not members:
+        return []
     inputs = BlendInputs(prepared.workspace, prepared.plan.name, prepared.plan.submission.scale, scoring)
     return write_ensembles(members, inputs)
+
+
+def _not_blended(
+    metrics: Sequence[Metrics], added: Sequence[External], workspace: Workspace
+) -> dict[str, list[str]]:
+    """Names of what is there and stays out of the blend, by reason."""
+    asked_for = {one.name for one in metrics}
+    alone = [one.metrics for one in added if one.member is None]
+    return {
+        "Partial": [one.name for one in metrics if not one.complete],
+        "Of another plan": [
+            one.name
+            for one in _earlier(workspace)
+            if one.kind == "experiment" and one.complete and one.name not in asked_for
+        ],
+        "Test only, of unknown worth": [one.name for one in alone if not one.folds],
+        "Without test predictions": [one.name for one in alone if one.folds],
+    }
 
 
 def _member(name: str, workspace: Workspace, scoring: Scoring) -> Member:

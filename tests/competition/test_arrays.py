@@ -112,7 +112,7 @@ def test_labels_that_are_none_are_refused(tmp_path: Path, labels: object, words:
 def test_files_that_are_no_arrays_are_refused(tmp_path: Path, content: bytes) -> None:
     root = save(tmp_path, [0, 1, 1, 0])
     (root / "train.npy").write_bytes(content)
-    with pytest.raises(DataRefusal, match="train.npy cannot be read"):
+    with pytest.raises(DataRefusal, match=r"train.npy cannot be read"):
         read_competition(root)
 
 
@@ -120,11 +120,11 @@ def test_an_array_cut_short_and_an_archive_are_refused(tmp_path: Path) -> None:
     root = save(tmp_path, [0, 1, 1, 0])
     content = (root / "train.npy").read_bytes()
     (root / "train.npy").write_bytes(content[:-100])
-    with pytest.raises(DataRefusal, match="(?s)train.npy cannot be read.*copy it again"):
+    with pytest.raises(DataRefusal, match=r"(?s)train.npy cannot be read.*copy it again"):
         read_competition(root)
     np.savez(root / "arrays.npz", a=np.zeros(3))
     (root / "arrays.npz").rename(root / "train.npy")
-    with pytest.raises(DataRefusal, match="is an .npz archive"):
+    with pytest.raises(DataRefusal, match=r"is an .npz archive"):
         read_competition(root)
 
 

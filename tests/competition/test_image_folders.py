@@ -240,7 +240,7 @@ def test_each_fault_is_named_at_the_door(cars: Path, fault: str) -> None:
 
 
 def test_holdout_without_a_validation_part_is_refused(cars: Path) -> None:
-    with pytest.raises(DataRefusal, match="holdout, but .*cars has no validation part"):
+    with pytest.raises(DataRefusal, match=r"holdout, but .*cars has no validation part"):
         read_competition(cars, use_valid="holdout")
 
 

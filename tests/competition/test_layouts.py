@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from histoblend.competition.layouts import read_competition
@@ -124,6 +125,32 @@ def test_a_sound_competition(toy: Path) -> None:
     assert (competition.name, competition.slide_map, competition.known_labels) == ("toy", None, None)
     assert (competition.train["row"] == -1).all() and (competition.test["row"] == -1).all()
     assert competition.train["row"].dtype == "int64"
+
+
+def test_the_real_patches_read_as_their_tables_say(hcd_mini: Path) -> None:
+    competition = read_competition(hcd_mini)
+    labels = pd.read_csv(hcd_mini / "train_labels.csv", dtype={"id": str})
+    sample = pd.read_csv(hcd_mini / "sample_submission.csv", dtype={"id": str})
+    root = hcd_mini.resolve()
+    assert list(competition.train["id"]) == list(labels["id"])
+    assert list(competition.train["label"]) == list(labels["label"])
+    assert list(competition.train["path"]) == [f"{root}/train/{name}.tif" for name in labels["id"]]
+    assert list(competition.test["id"]) == list(sample["id"])
+    assert list(competition.test["path"]) == [f"{root}/test/{name}.tif" for name in sample["id"]]
+    assert (competition.layout, competition.classes) == ("hcd", ("no tumour", "tumour"))
+    assert (competition.notes, competition.known_labels, competition.slides) == ((), None, None)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPEG", ".bmp"])
+def test_pictures_of_other_suffixes_are_taken(toy: Path, suffix: str) -> None:
+    for path in (toy / "train").iterdir():
+        path.rename(path.with_suffix(suffix))
+    assert set(read_competition(toy).train["path"].map(lambda path: Path(path).suffix)) == {suffix}
+
+
+def test_holdout_is_refused_for_there_is_no_validation_part(toy: Path) -> None:
+    with pytest.raises(DataRefusal, match="toy has no validation part"):
+        read_competition(toy, use_valid="holdout")
 
 
 def test_the_sample_keeps_columns_dtype_and_order(toy: Path) -> None:

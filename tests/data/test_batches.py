@@ -15,7 +15,14 @@ import numpy as np
 import pytest
 
 from histoblend.data.augmentations import resolve_augmentation
-from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed, TrainingRows, batch_positions, targets
+from histoblend.data.batches import (
+    FeedWorkers,
+    Sampling,
+    TrainingFeed,
+    TrainingRows,
+    batch_positions,
+    targets,
+)
 from histoblend.errors import MachineRefusal
 
 PATCHES = 23
@@ -95,9 +102,7 @@ def test_the_last_batch_of_an_epoch_is_topped_up_and_nothing_is_dropped():
 def test_short_epochs_go_through_all_patches_in_turn():
     sampling = Sampling(3, 5, samples_per_epoch=10)
     assert sampling.steps_per_epoch(PATCHES) == 2
-    epochs = [
-        np.concatenate([batch_positions(ROWS, sampling, 2 * e + s) for s in (0, 1)]) for e in range(5)
-    ]
+    epochs = [np.concatenate([batch_positions(ROWS, sampling, 2 * e + s) for s in (0, 1)]) for e in range(5)]
     assert len(set(np.concatenate(epochs[:2]))) == 20
     assert set(np.concatenate(epochs)) == set(range(PATCHES))
 

@@ -85,6 +85,15 @@ def test_blank_and_homogeneous_patches_do_not_chain() -> None:
     assert near_pairs(np.concatenate([glass, stroma, flat])).empty
 
 
+def test_the_same_shape_on_other_ground_is_no_copy() -> None:
+    """A disc in the centre of noise, over and over: alike at its rim only."""
+    generator = np.random.default_rng(0)
+    images = np.clip(generator.normal(180, 12, (40, 96, 96, 3)), 0, 255).astype(np.uint8)
+    for image in images:
+        cv2.circle(image, (48, 48), 11, (90, 40, 120), -1)
+    assert near_pairs(images).empty
+
+
 def test_pairs_name_rows_and_groups_join_through_others() -> None:
     images = drawn_tissue(12)
     images[3], images[9], images[7] = compressed(images[0], 70), shifted(images[0], 1, 1), images[5]

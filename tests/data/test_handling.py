@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from histoblend.config import DataSettings
-from histoblend.data.handling import DataFindings, Handled, handle, needed
+from histoblend.data.handling import MOST_COPIES, DataFindings, Handled, handle, needed
 from histoblend.errors import DataRefusal
 
 KEEP_ALL = {"duplicates": "keep", "near_duplicates": "keep"}
@@ -176,3 +176,15 @@ def test_many_classes() -> None:
     table = train_table().assign(label=range(10))
     with pytest.raises(DataRefusal, match="class 0, 9"):
         handle(table, findings(), DataSettings(blank="drop"))
+
+
+def test_a_crowd_of_look_alikes_is_no_set_of_copies():
+    count = MOST_COPIES + 3
+    ids = [f"{number:03d}" for number in range(count)]
+    table = pd.DataFrame({"id": ids, "label": np.arange(count) % 2, "pixel_hash": ids})
+    near = np.where(np.arange(count) < 2, 0, 1)  # a pair, and one more than may be copies
+    found = DataFindings(NOTHING_ODD, near=near)
+    done = handle(table, found, DataSettings(near_duplicates="drop"))
+    assert done.dropped["id"].tolist() == ["001"]
+    assert done.kept["twins"].nunique() == count - 1
+    assert any("51 training patches look alike" in sentence for sentence in done.sentences)

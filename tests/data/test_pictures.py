@@ -16,6 +16,8 @@ from PIL import Image
 
 from histoblend.data.pictures import Unreadable, picture_of, read_picture
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, on what is damaged on purpose
+
 Pixels = npt.NDArray[np.uint8]
 RANDOM = np.random.default_rng(1)
 COLOUR: Pixels = RANDOM.integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -352,9 +354,9 @@ def test_damaged_bytes_end_in_unreadable_and_in_nothing_else() -> None:
     [
         (b"<html>404</html>" * 100, "no picture: it begins with b'<html>40'"),
         (b"P6 1 1 255 abc", "no picture"),
-        (by_opencv(COLOUR.astype(np.float32), ".tif"), "floating-point numbers"),
-        (by_opencv(COLOUR[..., 0].astype(np.float32), ".tif"), "floating-point numbers"),
-        (by_opencv(COLOUR[..., 0].astype(np.float64), ".tif"), "floating-point numbers"),
+        (tiff(COLOUR.astype(np.float32), {339: [3, 3, 3]}), "floating-point numbers"),
+        (tiff(COLOUR[..., 0].astype(np.float32), {339: [3]}), "floating-point numbers"),
+        (tiff(COLOUR[..., 0].astype(np.float64), {339: [3]}), "floating-point numbers"),
         (tiff(DEEP[..., 0], {339: [2]}), "signed numbers"),
         (tiff(GREY, {339: [2]}), "signed numbers"),
         (tiff(DEEP.astype(np.uint32)[..., 0], {}), "32 bits a sample"),

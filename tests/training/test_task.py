@@ -109,8 +109,15 @@ def inputs(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> TaskInputs:
     competition = read_competition(toy)
     packed = pack(competition, root / "scratch", 1)
     workspace = Workspace(root / "output")
-    folds = make_split(workspace, competition, packed, SplitSettings(FoldSettings(count=3), DataSettings(near_duplicates="keep"))).folds
-    return TaskInputs(workspace, packed, folds, DEVICE, FeedWorkers(0), False, competition.classes, lambda text: None)
+    folds = make_split(
+        workspace,
+        competition,
+        packed,
+        SplitSettings(FoldSettings(count=3), DataSettings(near_duplicates="keep")),
+    ).folds
+    return TaskInputs(
+        workspace, packed, folds, DEVICE, FeedWorkers(0), False, competition.classes, lambda text: None
+    )
 
 
 def recipe(network: dict[str, Any] | None = None, **changes: Any) -> Experiment:

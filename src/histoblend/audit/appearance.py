@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from histoblend.audit.description import CHANNELS, Description
+from histoblend.audit.description import CHANNELS, IN_WORDS, Description
 from histoblend.audit.findings import Finding, Part, patch_rows, plural
 from histoblend.competition.contract import HCD, PCAM
 from histoblend.config import DataSettings
@@ -14,6 +14,12 @@ from histoblend.data.stain import STATISTICS
 
 HCD_MEAN = (0.702, 0.546, 0.696)  # of red, green and blue over HCD's 220,025 training patches, 0 to 1
 HCD_SPREAD = (0.239, 0.282, 0.216)
+SAID = {
+    "black": "nearly black, off the scanned area or a lost picture",
+    "white": "white, nothing was scanned there",
+    "one colour": "of one colour",
+    "hardly any contrast": "hardly any contrast, empty glass most likely",
+}
 FAR_FROM_HCD = 0.1  # of a channel's mean or spread
 
 
@@ -21,10 +27,15 @@ def blank_findings(part: Part, description: Description, settings: DataSettings)
     """One finding for each kind of blank patch."""
     found = []
     for kind in KINDS:
-        ids = sorted(part.ids[description.blank == kind])
-        if ids:
-            rows = patch_rows((part.name, name, kind, 0) for name in ids)
-            sentence = f"{plural(len(ids), 'patch')} of {part.name}: {kind}."
+        places = np.flatnonzero(description.blank == kind)
+        if len(places):
+            ordered = places[np.argsort(part.ids[places])]
+            levels = np.rint(description.means * 255).astype(int)
+            rows = patch_rows(
+                (part.name, part.ids[place], "red, green, blue {} {} {}".format(*levels[place]), 0)
+                for place in ordered
+            )
+            sentence = f"{plural(len(places), 'patch')} of {part.name}: {SAID[kind]}."
             training = settings.blank if part.name == "train" else "keep"
             found.append(Finding(kind, "odd", part.name, sentence, training, rows))
     return found
@@ -55,7 +66,12 @@ def _outlier_finding(
         "distance from the patches most like them in colour: ink, pigment, the slide's edge, blood, another stain.",
         training=settings.stain_outliers if part.name == "train" else "keep",
         patches=patch_rows(
-            (part.name, part.ids[place], f"{distances[place]:.1f} x distance, {STATISTICS[telling[place]]}", 0)
+            (
+                part.name,
+                part.ids[place],
+                f"{distances[place]:.1f} x, by {IN_WORDS[STATISTICS[telling[place]]]}",
+                0,
+            )
             for place in order
         ),
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,19 @@ from histoblend.data.stain import STATISTICS, Float32Array, UInt8Array, stain_st
 IMAGES_AT_A_TIME = 256
 CHANNELS = ("red", "green", "blue")
 FEATURES = (*(f"{channel}_{name}" for name in ("mean", "spread") for channel in CHANNELS), *STATISTICS)
+
+IN_WORDS = {
+    "blue_share_5": "least blue pixels",
+    "blue_share_50": "blueness",
+    "blue_share_95": "bluest pixels",
+    "red_share_95": "reddest pixels",
+    "dark_red_share": "red of dark pixels",
+    "dark_blue_share": "blue of dark pixels",
+    "pale_blue_share": "blue of pale pixels",
+    "dark_density": "darkness",
+    "blue_slope": "blue against green",
+}
+"""The statistics of colour as one would say them; shares are of the light absorbed."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +70,7 @@ def described(images: UInt8Array, progress: Callable[[int, int], None] | None = 
 
 
 def _described_chunk(images: UInt8Array) -> tuple[NDArray[Any], ...]:
-    pixels = images.reshape(len(images), images.shape[1] * images.shape[2], 3)
-    means = pixels.mean(axis=1) / 255
-    squares = np.square(pixels, dtype=np.float32).mean(axis=1) / 255**2
-    return (
-        blank_kinds(images),
-        stain_statistics(images),
-        means.astype(np.float32),
-        squares.astype(np.float32),
-    )
+    levels = np.array([cv2.meanStdDev(image) for image in images], dtype=np.float64).reshape(-1, 2, 3) / 255
+    means, spreads = levels[:, 0], levels[:, 1]
+    squares = means**2 + spreads**2
+    return blank_kinds(images), stain_statistics(images), means.astype(np.float32), squares.astype(np.float32)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -72,6 +71,11 @@ class Finding:
     def count(self) -> int:
         """How many patches, or whatever else is counted."""
         return len(self.patches) if self.number is None else self.number
+
+    @property
+    def in_sets(self) -> bool:
+        """Whether the patches belong together in sets."""
+        return "sets" in self.values
 
     @property
     def ids(self) -> list[str]:

@@ -10,31 +10,32 @@ import pandas as pd
 from histoblend.competition.contract import DIGITS, DIGITS_FILE, Competition
 from histoblend.competition.parts import Part, assemble
 
-HELD_OUT_FROM = 1437  # the last fifth
+WRITER_RUNS_HELD_OUT = 2
+EVERYONE_BEGINS_WITH = tuple(range(10)) * 3
 
 
 def read_digits() -> Competition:
     """scikit-learn's copy of the test set of UCI's optical digits (E. Alpaydin and C. Kaynak, 1998).
 
-    The rows from 1,437 on are `test`, with known labels. They are the end of the file and no random rows:
-    scikit-learn's description names 13 writers and not whose digit is whose, but neighbouring rows look alike
-    (its course's chapter "Sample grouping" takes the repeating runs of labels, about 130 rows each, for writers),
-    so random rows would put most hands on both sides. This cut splits one such run, rows 1,415 to 1,544.
+    Its description names 13 writers and not whose digit is whose. But twelve times the labels start over with
+    0 to 9 three times in a row: a new writer (one start of the thirteen does not show). These runs are given as
+    `slides`, so that folds keep a hand together, and the last two runs are `test`, with known labels.
     """
     import sklearn.datasets  # slow to import, and of use here only
 
     labels = sklearn.datasets.load_digits().target.astype(np.int64)
     rows = np.arange(len(labels), dtype=np.int64)
+    runs = writer_runs(labels)
+    held_out = runs > runs.max() - WRITER_RUNS_HELD_OUT
     table = pd.DataFrame(
         {"id": [f"digit_{row:04d}" for row in rows], "label": labels, "path": DIGITS_FILE, "row": rows}
     )
-    held_out = table[HELD_OUT_FROM:].reset_index(drop=True)
     notes = [
-        f"These are scikit-learn's {len(table):,} handwritten digits of 8x8 pixels by 13 people, no tissue. "
-        "Whose digit is whose is not recorded, so folds share writers and score higher than new writers would."
+        f"These are scikit-learn's {len(table):,} handwritten digits of 8x8 pixels by 13 people, no tissue. Where "
+        "the labels start over a new hand begins: folds keep hands together, the last two are held out."
     ]
-    valid = Part(f"Rows from {HELD_OUT_FROM:,} on", held_out)
-    tables = assemble(Part("digits", table[:HELD_OUT_FROM]), valid, None, "holdout", notes)
+    valid = Part("The end of the file", table[held_out].reset_index(drop=True))
+    tables = assemble(Part("digits", table[~held_out]), valid, None, "holdout", notes)
     return Competition(
         root=Path(sklearn.datasets.__file__).parent / "data",
         layout=DIGITS,
@@ -46,6 +47,14 @@ def read_digits() -> Competition:
         sample=tables.sample,
         known_labels=tables.known_labels,
         slide_map=None,
-        slides=None,
+        slides=pd.Series([f"hand_{run:02d}" for run in runs], table["id"], name="slide")[~held_out],
         notes=tuple(notes),
     )
+
+
+def writer_runs(labels: np.ndarray) -> np.ndarray:
+    """Number of the run int64 (n,) each row belongs to: one begins wherever `EVERYONE_BEGINS_WITH` stands."""
+    windows = np.lib.stride_tricks.sliding_window_view(labels, len(EVERYONE_BEGINS_WITH))
+    begins = np.zeros(len(labels), np.int64)
+    begins[: len(windows)] = (windows == EVERYONE_BEGINS_WITH).all(axis=1)
+    return np.maximum(np.cumsum(begins) - 1, 0)

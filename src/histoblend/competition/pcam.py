@@ -118,7 +118,8 @@ def _read_labels(path: Path, door: Door) -> np.ndarray:
             "download it again.",
         )
     values = array.reshape(-1)
-    wrong = np.flatnonzero((values != 0) & (values != 1)).tolist()
+    sound = (values == 0) | (values == 1)
+    wrong = np.flatnonzero(~sound).tolist()
     if wrong:
         named = [f"{row}={values[row]}" for row in wrong]
         door.refuse(
@@ -128,7 +129,9 @@ def _read_labels(path: Path, door: Door) -> np.ndarray:
                 "download it again.",
             )
         )
-    return np.where((values == 0) | (values == 1), values, -1).astype(np.int64)
+    labels = np.full(len(values), -1, dtype=np.int64)
+    labels[sound] = values[sound]
+    return labels
 
 
 def _count(pictures: Path) -> int:

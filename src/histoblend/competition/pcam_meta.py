@@ -53,7 +53,8 @@ def _check_agreement(column: pd.Series, labels: np.ndarray, path: Path) -> None:
         raise DataRefusal(
             f"{path} contradicts the labels in {len(wrong):,} rows (center_tumor_patch): {some(wrong)}.",
             "the rows of the HDF5 files in their order",
-            "use the meta CSV that belongs to these files: slides must not be joined to other patches.",
+            "use the meta CSV that belongs to these files, or move it away and do without its slides: a slide "
+            "must not be joined to another slide's patch.",
         )
 
 

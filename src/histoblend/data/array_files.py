@@ -92,13 +92,19 @@ def unpacked_bytes(path: str) -> int:
 
     gzip keeps the size modulo 2^32 in its last four bytes (RFC 1952); the smallest such size that is not below
     the packed one is taken, which holds for pictures.
+
+    Raises:
+        DataRefusal: it cannot be read.
     """
     if not path.endswith(".gz"):
         return 0
-    with Path(path).open("rb") as stream:
-        packed = stream.seek(0, 2)
-        stream.seek(max(0, packed - 4))
-        size = int.from_bytes(stream.read(4), "little")
+    try:
+        with Path(path).open("rb") as stream:
+            packed = stream.seek(0, 2)
+            stream.seek(max(0, packed - 4))
+            size = int.from_bytes(stream.read(4), "little")
+    except OSError as error:
+        raise _broken(path, str(error)) from error
     return size + max(0, -((size - packed) // 2**32)) * 2**32
 
 
@@ -210,4 +216,4 @@ def _as_bytes(values: npt.NDArray[Any], path: str) -> UInt8Array:
 
 
 def _broken(path: str, reason: str) -> DataRefusal:
-    return DataRefusal(f"{path} is damaged or truncated: {reason}.", EXPECTED, "download it again.")
+    return DataRefusal(f"{path} is damaged, truncated or gone: {reason}.", EXPECTED, "download it again.")

@@ -49,14 +49,15 @@ def _kind(image: UInt8Array) -> str:
         return "black"
     if low > WHITE_END:
         return "white"
+    if float(cv2.meanStdDev(gray)[1][0, 0]) >= LEAST_SPREAD:
+        return ""
     pixels = image.reshape(-1, 3)
-    if int(np.ptp(pixels, axis=0).max()) <= ONE_COLOUR_RANGE:
-        return "one colour"
-    return "hardly any contrast" if float(gray.std()) < LEAST_SPREAD else ""
+    flat = int(np.ptp(pixels, axis=0).max()) <= ONE_COLOUR_RANGE
+    return "one colour" if flat else "hardly any contrast"
 
 
 def _ends(gray: NDArray[Any]) -> tuple[int, int]:
     """The levels that a hundredth of the pixels lie below and above; a histogram is faster than sorting."""
-    below = np.cumsum(np.bincount(gray.ravel(), minlength=256))
+    below = np.cumsum(cv2.calcHist([gray], [0], None, [256], [0, 256]).ravel())
     low, high = np.searchsorted(below, [OUTLYING * gray.size, (1 - OUTLYING) * gray.size])
     return int(low), int(high)

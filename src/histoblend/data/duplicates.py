@@ -4,7 +4,8 @@ Three sieves, each finer and costlier. A perceptual hash of 64 bits (Zauner, "Im
 perceptual image hash functions", 2010), here the signs of the low frequencies of a cosine transform. Pairs whose
 hashes differ in at most 7 bits, found without comparing all pairs: of four bands of 16 bits, one then differs
 in at most one bit (Manku et al., "Detecting near-duplicates for web crawling", 2007). Of these candidates, the
-pairs whose fine detail correlates at the best of 9x9 shifts: unrelated patches share an outline, never the detail.
+pairs whose fine detail correlates at the best of 9x9 shifts, as a whole and in most of its tiles: unrelated patches
+may share an outline, never the detail all over.
 """
 
 from __future__ import annotations
@@ -37,8 +38,13 @@ PAIRS_AT_A_TIME = 1 << 22
 IMAGES_AT_A_TIME = 1024
 
 # On hcd-mini: copies that were recompressed (JPEG quality 20), shifted, brightened, blurred or shrunk by a third
-# and enlarged correlate at .87 or more; of 4,009 unrelated patches no candidate with that much detail reaches .5.
+# and enlarged correlate at .87 or more; of 4,009 unrelated patches no candidate with that much detail reaches .5. The median
+# tile of these copies agrees at .83 or more.
 LEAST_CORRELATION = 0.8
+LEAST_AGREEMENT = (
+    0.6  # of the median tile: two discs of one size on unrelated ground agree at their rims only
+)
+TILES = 4  # a side
 LEAST_DETAIL = 1.5  # levels; below it (empty glass, .7 % of hcd-mini) noise is all there is to compare
 LEAST_THUMBNAIL_SPREAD = 0.5  # levels; below it the hash itself is noise
 MARGIN = 4  # pixels by which a copy may be shifted at most
@@ -266,8 +272,29 @@ def _detail(image: UInt8Array) -> Float32Array:
 
 
 def _correlation(one: Float32Array, other: Float32Array) -> float:
-    """Of two details at the best shift of up to `MARGIN` pixels; 0 where one of them has too little."""
+    """Of two details at the best shift of up to `MARGIN` pixels; 0 where there is too little, or too little agrees."""
     centre = one[MARGIN:-MARGIN, MARGIN:-MARGIN]
     if min(centre.std(), other[MARGIN:-MARGIN, MARGIN:-MARGIN].std()) < LEAST_DETAIL:
         return 0.0
-    return float(cv2.matchTemplate(other, centre, cv2.TM_CCOEFF_NORMED).max())
+    _, best, _, (left, top) = cv2.minMaxLoc(cv2.matchTemplate(other, centre, cv2.TM_CCOEFF_NORMED))
+    if best < LEAST_CORRELATION:
+        return 0.0
+    aligned = other[top : top + len(centre), left : left + len(centre)]
+    return best if _agreement(_tiles(centre), _tiles(aligned)) >= LEAST_AGREEMENT else 0.0
+
+
+def _tiles(detail: Float32Array) -> Float32Array:
+    """Sixteen tiles of a square detail, each centred on its mean: (16, pixels)."""
+    side = len(detail) // TILES
+    tiles = detail.reshape(TILES, side, TILES, side).swapaxes(1, 2).reshape(TILES**2, side**2)
+    return np.asarray(tiles - tiles.mean(axis=1, keepdims=True), dtype=np.float32)
+
+
+def _agreement(one: Float32Array, other: Float32Array) -> float:
+    """The median correlation of the tiles in which there is detail."""
+    spreads = one.std(axis=1), other.std(axis=1)
+    with_detail = np.minimum(*spreads) >= LEAST_DETAIL
+    if not with_detail.any():
+        return 0.0
+    correlations = (one * other).mean(axis=1)[with_detail] / np.multiply(*spreads)[with_detail]
+    return float(np.median(correlations))

@@ -48,9 +48,8 @@ def _resized(image: UInt8Array, side: int) -> UInt8Array:
     height, width = image.shape[:2]
     square = min(height, width)
     top, left = (height - square) // 2, (width - square) // 2
-    box = (left, top, left + square, top + square)
-    resized = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC, box=box)
-    return np.asarray(resized, dtype=np.uint8)
+    centre = np.ascontiguousarray(image[top : top + square, left : left + square])
+    return np.asarray(Image.fromarray(centre).resize((side, side), Image.Resampling.BICUBIC), dtype=np.uint8)
 
 
 def _cropped(image: UInt8Array, side: int) -> UInt8Array:

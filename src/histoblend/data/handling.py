@@ -17,6 +17,9 @@ from histoblend.config import DataSettings
 from histoblend.data.grouping import connect
 from histoblend.errors import DataRefusal, some
 
+MOST_COPIES = (
+    50  # that a set of near duplicates may hold; in hcd-mini there is none, in HCD pairs are reported
+)
 CONVERTED = ("greyscale", "alpha", "palette", "16 bit", "CMYK", "EXIF rotation", "multi-page")
 OTHER_SIZE = ("other size",)
 
@@ -77,15 +80,17 @@ def handle(train: pd.DataFrame, findings: DataFindings, settings: DataSettings) 
     if missing := [name for name in sorted(needed(settings)) if getattr(findings, name) is None]:
         raise ValueError(f"the settings need {missing}, which was not looked for")
     left = _annotated(train, findings)
-    dropped, sentences, stops = [_table(pd.Series(dtype=str), left)], [], []
+    dropped, sentences, stops = [_table(pd.Series(dtype=str), left)], _part_crowds(left), []
     for kind, (name, find) in KINDS.items():
         action = getattr(settings, kind)
         reasons = find(left, action)
         if reasons.empty:
             continue
-        sentences.append(_sentence(kind, action, name, left.loc[reasons.index, "id"]))
+        sentence = _sentence(kind, action, name, left.loc[reasons.index, "id"])
+        if (kind, action) not in TOLD_BY_THE_PACK:
+            sentences.append(sentence)
         if action == "stop":
-            stops.append((sentences[-1], kind))
+            stops.append((sentence, kind))
         if action == "drop":
             dropped.append(_table(f"{kind}: " + reasons, left))
             left = left.drop(index=reasons.index)
@@ -107,6 +112,19 @@ def _annotated(train: pd.DataFrame, findings: DataFindings) -> pd.DataFrame:
         _near=np.arange(len(train)) if near is None else near,
         _outlying=False if outlying is None else outlying,
     )
+
+
+def _part_crowds(left: pd.DataFrame) -> list[str]:
+    """Take chains of look-alikes apart (in place): drawings and digits resemble each other without being copies."""
+    sizes = left.groupby("_near")["id"].transform("size")
+    crowded = sizes > MOST_COPIES
+    if not crowded.any():
+        return []
+    left.loc[crowded, "_near"] = left["_near"].max() + 1 + np.arange(crowded.sum())
+    return [
+        f"{crowded.sum():,} training patches look alike in chains of more than {MOST_COPIES}: not taken for near "
+        "duplicates of each other."
+    ]
 
 
 def _kinds_by_id(ids: pd.Series, odd: pd.DataFrame, kinds: tuple[str, ...]) -> pd.Series:
@@ -165,6 +183,7 @@ KINDS: dict[str, tuple[str, Finder]] = {
 }
 """Settings of `DataSettings` that are decided here, each with what is said of its patches and how they are found."""
 
+TOLD_BY_THE_PACK = {("converted", "keep"), ("other_size", "keep")}  # "Odd files: ..." names them already
 DONE = {"keep": "kept", "drop": "dropped", "group": "kept in one fold with it", "stop": "to stop the run"}
 
 

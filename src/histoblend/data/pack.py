@@ -234,8 +234,8 @@ def _refuse_unreadable(job: _Job, odd_files: pd.DataFrame) -> None:
     if faults.empty:
         return
     path = job.scratch / "unreadable_files.csv"
-    places = [getattr(job.competition, part).set_index("id")["path"] for part in faults["part"]]
-    listed = [place[one] for place, one in zip(places, faults["id"], strict=True)]
+    paths = {part: dict(getattr(job.competition, part)[["id", "path"]].to_numpy()) for part in PARTS}
+    listed = [paths[part][one] for part, one in zip(faults["part"], faults["id"], strict=True)]
     write_csv(path, pd.DataFrame({"path": listed, "fault": faults["detail"]}))
     named = [f"{name} ({fault})" for name, fault in zip(listed, faults["detail"], strict=True)]
     only_train = (

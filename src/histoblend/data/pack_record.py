@@ -8,6 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from histoblend.competition.contract import DIGITS_FILE, FILE, Competition
@@ -37,11 +38,11 @@ def stamp_of(competition: Competition, settings: DataSettings) -> str:
     digest = hashlib.blake2b(f"version {VERSION}, {part_settings(settings)}".encode(), digest_size=16)
     for part in PARTS:
         table = getattr(competition, part)
-        places = table["id"] + "," + table["path"] + "," + table["row"].astype(str)
-        if part == "train":
-            places = places + "," + table["label"].astype(str)
-        lines = [part, *sorted(places), *sorted(_states(table))]
-        digest.update("\n".join(lines).encode())
+        columns = ["id", "path", "row", *(["label"] if part == "train" else [])]
+        rows = pd.util.hash_pandas_object(table[columns], index=False).to_numpy()
+        states = pd.util.hash_array(np.array(_states(table), dtype=object))
+        for hashes in (rows, states):  # sorted, for the order of rows and files says nothing
+            digest.update(f"{part} {len(hashes)}".encode() + np.sort(hashes).tobytes())
     return digest.hexdigest()
 
 
@@ -98,7 +99,7 @@ def _states(table: pd.DataFrame) -> list[str]:
     pictures = list(table.loc[table["row"] == FILE, "path"])
     arrays = list(table.loc[table["row"] != FILE, "path"].unique())
     for path in [*pictures, *(str(digits_file()) if one == DIGITS_FILE else one for one in arrays)]:
-        folder, name = os.path.split(path)
+        folder, _, name = path.rpartition(os.sep)  # os.path.split takes four times as long
         wanted[folder].add(name)
     return [line for folder, names in wanted.items() for line in _states_in(folder, names)]
 

@@ -52,9 +52,7 @@ def class_auc(labels: np.ndarray, scores: np.ndarray) -> float:
 def fold_aucs(labels: np.ndarray, logits: np.ndarray, folds: np.ndarray) -> dict[int, float]:
     """AUC of each whole fold, of out-of-fold logits (n, outputs)."""
     scores = one_vs_rest(logits)
-    return {
-        int(fold): class_auc(labels[folds == fold], scores[folds == fold]) for fold in np.unique(folds)
-    }
+    return {int(fold): class_auc(labels[folds == fold], scores[folds == fold]) for fold in np.unique(folds)}
 
 
 def pooled_auc(labels: np.ndarray, logits: np.ndarray, folds: np.ndarray) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -76,7 +77,7 @@ def add_external(request: AddRequest, display: Display, environment: Mapping[str
     folder = workspace.experiment(request.name)
     _check_name_is_free(workspace, folder)
     ground = read_ground(workspace, request.data, environment)
-    record = _record(request, ground, environment)
+    record = _record(request, ground)
     if folder.config.exists():
         _check_same(folder, record)
         display.tell(f"{request.name} was added before, with the same content: nothing to do.")
@@ -112,7 +113,7 @@ def _check_same(folder: ExperimentFolder, record: dict[str, Any]) -> None:
     )
 
 
-def _record(request: AddRequest, ground: Ground, environment: Mapping[str, str]) -> dict[str, Any]:
+def _record(request: AddRequest, ground: Ground) -> dict[str, Any]:
     files = {"oof": request.oof, "test": request.test}
     hashes = {part: _hash(path) for part, path in files.items()}
     identity = hashes | {
@@ -123,13 +124,20 @@ def _record(request: AddRequest, ground: Ground, environment: Mapping[str, str])
         "kind": KIND,
         "name": request.name,
         "added": time.strftime("%Y-%m-%d %H:%M:%S"),
-        "by": environment.get("USER") or environment.get("USERNAME") or "unknown",
+        "by": _user(),
         "files": {part: None if path is None else str(path.absolute()) for part, path in files.items()},
         **identity,
         "data_set": ground.about["data_set"],
         "synthetic": ground.about["synthetic"],
         "fingerprint": fingerprint(identity),
     }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a user id without a name, as in many containers
+        return "unknown"
 
 
 def _hash(path: Path | None) -> str | None:
@@ -180,7 +188,7 @@ def _told(scores: ForeignScores, path: Path, display: Display) -> dict[str, Any]
     display.tell(f"{path}: {len(scores.logits):,} patches, {columns} read as {scores.scale}.")
     if scores.clipped:
         display.warn(
-            f"{path}: {scores.clipped:,} probabilities are exactly 0 or 1; moved inwards, order kept."
+            f"{path}: exact 0 or 1 among the probabilities: {scores.clipped:,}; moved inwards, order kept."
         )
     return {"columns": columns, "scale": scores.scale, "clipped": scores.clipped}
 

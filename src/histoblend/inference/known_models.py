@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from histoblend.config_files import base_name
+from histoblend.config_files import base_name, read_yaml
 from histoblend.errors import ArtifactRefusal, ConfigRefusal, nearest
-from histoblend.execution.records import read_record
 from histoblend.models.registry import NETWORKS
 from histoblend.workspace import ExperimentFolder, TaskFolder, Workspace, read_json
 
@@ -58,11 +57,11 @@ def _keeps_networks(folder: ExperimentFolder) -> bool:
 
 
 def _network_name(folder: ExperimentFolder) -> str:
-    """Name of the record's network; empty where predictions came from elsewhere."""
+    """Name of the record's network; empty where there is none, as for predictions that were added."""
     if not folder.config.exists():
         return ""
-    network = read_record(folder).content["experiment"].get("network")
-    return str(network["name"]) if isinstance(network, dict) and "name" in network else ""
+    network = (read_yaml(folder.config).get("experiment") or {}).get("network") or {}
+    return str(network.get("name", ""))
 
 
 def _usable_blends(workspace: Workspace, experiments: list[str]) -> list[str]:
@@ -109,7 +108,7 @@ def _check_rebuildable(member: str, model: str, workspace: Workspace) -> None:
     what = member if member == model else f"{model} needs {member}, which"
     if not _keeps_networks(folder):
         network = _network_name(folder)
-        kind = f"is a {network}: it" if network else "holds predictions from elsewhere: it"
+        kind = f"is a {network}: it" if network else "holds predictions made elsewhere: it"
         raise ConfigRefusal(
             f"{what} {kind} keeps no weights of a network.",
             "an experiment whose folds keep model.weights.h5",

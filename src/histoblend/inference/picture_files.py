@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from histoblend.data.pictures import SUFFIXES
@@ -24,10 +25,12 @@ class PictureFile:
     Attributes:
         path: the file.
         name: how it is called in tables: as it was named, or its path inside the folder that was; unique.
+        place: where results of it go, inside their folder, before their suffixes; unique.
     """
 
     path: Path
     name: str
+    place: Path
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,19 @@ def list_pictures(named: Sequence[Path]) -> Listed:
         raise DataRefusal(
             f"There is no {' and no '.join(missing)}.", "picture files or folders", "check the path."
         )
-    found: dict[Path, str] = {}
+    found: dict[Path, tuple[str, Path]] = {}
     others = 0
     for path in named:
         if not path.is_dir():
-            found.setdefault(path.resolve(), str(path))
+            found.setdefault(path.resolve(), (str(path), Path(path.name)))
             continue
         for file in _files(path):
             if file.suffix.lower() in PICTURE_SUFFIXES:
-                found.setdefault(file.resolve(), _name(file, path, named))
+                inner = (
+                    file.relative_to(path) if len(named) == 1 else Path(path.name) / file.relative_to(path)
+                )
+                name = inner.as_posix() if len(named) == 1 else str(file)
+                found.setdefault(file.resolve(), (name, inner))
             else:
                 others += 1
     if not found:
@@ -68,7 +75,19 @@ def list_pictures(named: Sequence[Path]) -> Listed:
             f"files that end in {', '.join(PICTURE_SUFFIXES)}",
             "name another folder, or the files themselves.",
         )
-    return Listed(tuple(PictureFile(path, name) for path, name in found.items()), others)
+    return Listed(tuple(_with_places(found)), others)
+
+
+def _with_places(found: Mapping[Path, tuple[str, Path]]) -> Iterator[PictureFile]:
+    """Number the places that several pictures would share: files of one name in folders of their own."""
+    taken: set[Path] = set()
+    for path, (name, wanted) in found.items():
+        candidates = (
+            wanted if n == 1 else wanted.with_name(f"{wanted.stem}-{n}{wanted.suffix}") for n in count(1)
+        )
+        place = next(one for one in candidates if one not in taken)
+        taken.add(place)
+        yield PictureFile(path, name, place)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -76,9 +95,3 @@ def _files(folder: Path) -> Iterator[Path]:
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if path.is_file() and not hidden and not path.name.endswith(RESULT_SUFFIXES):
             yield path
-
-
-def _name(file: Path, folder: Path, named: Sequence[Path]) -> str:
-    """The path inside the folder, led by the folder where several things were named."""
-    inner = file.relative_to(folder)
-    return inner.as_posix() if len(named) == 1 else (folder / inner).as_posix()

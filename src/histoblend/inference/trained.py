@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from histoblend.data.views import chosen_views
-from histoblend.errors import ArtifactRefusal
+from histoblend.errors import ArtifactRefusal, ConfigRefusal
 from histoblend.execution.records import Record, read_record
 from histoblend.inference.known_models import finished_folds, member_weights
 from histoblend.inference.predict import network_logits, view_logits
@@ -85,8 +85,12 @@ def load_trained(name: str, workspace: Workspace, views: int | None = None) -> T
 
     Raises:
         ArtifactRefusal: there is no such model, no fold of it is finished, or its files are damaged.
-        ConfigRefusal: it keeps no networks, or its blend has no meaning for a picture alone.
+        ConfigRefusal: it keeps no networks, its blend has no meaning for a picture alone, or there are no such views.
     """
+    if views not in (None, 1, 4, 8):
+        raise ConfigRefusal(
+            f"There are no {views} views.", "1, 4 or 8 of the dihedral group", "leave --views out."
+        )
     weights = member_weights(name, workspace)
     records = {member: read_record(workspace.experiment(member)) for member in weights}
     side, classes = _shared_frame(name, records)

@@ -12,7 +12,8 @@ from histoblend.competition.source import Source, draw_source, find_source
 from histoblend.config import SyntheticSettings
 from histoblend.config_files import configs_folder, load_experiment
 from histoblend.data.augmentations import build_augmenter, resolve_augmentation
-from histoblend.data.decode import Unreadable, decode_patch
+from histoblend.data.decode import read_patches
+from histoblend.data.pictures import Unreadable
 from histoblend.errors import DataRefusal
 from histoblend.reporting.contact_sheet import augmentation_sheet, write_png
 
@@ -38,9 +39,8 @@ def write_augment_preview(
 
 
 def _sampled(source: Source, count: int, seed: int) -> np.ndarray:
-    paths = source.competition.train["path"]
-    paths = paths.sample(min(count, len(paths)), random_state=seed)
+    train = source.competition.train
     try:
-        return np.stack([decode_patch(one) for one in paths])
+        return read_patches(train.sample(min(count, len(train)), random_state=seed))
     except Unreadable as error:
         raise DataRefusal(f"A patch of {source.competition.root} {error}.", "sound patches") from error

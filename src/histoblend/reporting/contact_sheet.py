@@ -31,7 +31,7 @@ def contact_sheet(
     Args:
         images: uint8 RGB, all of one shape (height, width, 3); at least one.
         columns: images a row, at least 1.
-        captions: one per image; a text too wide for its image is cut.
+        captions: one per image, of one or more lines; a line too wide for its image is cut.
         title: one line, cut at the sheet's width.
         scale: whole factor of enlargement, nearest neighbour: the pixels stay as they are.
 
@@ -42,15 +42,15 @@ def contact_sheet(
     height, width = tiles[0].shape[:2]
     rows = -(-len(tiles) // columns)
     top = GAP + (TITLE if title else 0)
-    pitch = height + GAP + (LINE if captions is not None else 0), width + GAP
+    lines = max((caption.count("\n") + 1 for caption in captions or ()), default=0)
+    pitch = height + GAP + lines * LINE, width + GAP
     sheet = np.full((top + rows * pitch[0], GAP + columns * pitch[1], 3), 255, dtype=np.uint8)
     for place, tile in enumerate(tiles):
         row, column = top + place // columns * pitch[0], GAP + place % columns * pitch[1]
         sheet[row : row + height, column : column + width] = tile
-        if captions is not None:
-            sheet[row + height : row + height + LINE, column : column + width] = _text(
-                captions[place], width, LINE
-            )
+        for line, text in enumerate(captions[place].split("\n") if captions is not None else ()):
+            below = row + height + line * LINE
+            sheet[below : below + LINE, column : column + width] = _text(text, width, LINE)
     if title:
         sheet[GAP : GAP + TITLE, GAP:] = _text(title, sheet.shape[1] - GAP, TITLE)
     return sheet

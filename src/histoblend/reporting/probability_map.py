@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -55,11 +56,14 @@ def map_figure(picture: UInt8Array, probabilities: np.ndarray, grid: Grid, title
         probabilities: float (grid.rows, grid.columns), each shown as the cell it was given for.
     """
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     wide = grid.width > 1.6 * grid.height  # wide pictures lie below each other
     width, height = _panel_size(grid)
     size = (width + 1.5, 3 * height + 1.7) if wide else (3 * width + 2.4, height + 0.9)
-    figure = Figure(figsize=(max(size[0], 6.0), size[1]), dpi=DOTS, layout="constrained")
+    figure = Figure(
+        figsize=(max(size[0], 6.0), size[1]), dpi=DOTS, layout=ConstrainedLayoutEngine(h_pad=0.08)
+    )
     axes = figure.subplots(*((3, 1) if wide else (1, 3)), squeeze=False).ravel()
     grey = _shown(picture).mean(axis=2).astype(np.uint8)
     _draw_picture(axes[0], _shown(picture), grid)
@@ -71,8 +75,9 @@ def map_figure(picture: UInt8Array, probabilities: np.ndarray, grid: Grid, title
     ):
         one.set_title(name, fontsize=9)
     figure.colorbar(drawn, ax=list(axes), label=f"probability of {title.shown}", pad=0.01, aspect=30)
-    figure.suptitle(title.heading, fontsize=10)
-    figure.supxlabel(_scale(grid, title), fontsize=7)
+    inches = figure.get_figwidth()
+    figure.suptitle(fill(title.heading, int(11 * inches)), fontsize=10)  # letters that fit an inch
+    figure.supxlabel(fill(_scale(grid, title), int(16 * inches)), fontsize=7)
     return figure
 
 

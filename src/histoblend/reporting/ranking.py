@@ -22,11 +22,11 @@ WIDE = 96  # columns that the whole printed table takes
 
 
 def ranking_table(metrics: Sequence[Metrics]) -> pd.DataFrame:
-    """One row an experiment or blend: the complete ones by pooled AUC, then the partial ones by theirs.
+    """One row an experiment, blend or addition: complete ones by pooled AUC, partial ones by theirs, test only.
 
     `public_score` and `private_score` are empty until a leaderboard has answered.
     """
-    ordered = sorted(metrics, key=lambda one: (not one.complete, -one.auc_pooled))
+    ordered = sorted(metrics, key=lambda one: (not one.complete, not one.folds, -one.auc_pooled))
     rows = [_row(one) for one in ordered]
     for number, row in enumerate(row for row in rows if row["status"] == "complete"):
         row["rank"] = number + 1
@@ -37,7 +37,7 @@ def _row(one: Metrics) -> dict[str, Any]:
     return {
         "name": one.name,
         "kind": one.kind,
-        "status": "complete" if one.complete else "partial",
+        "status": "complete" if one.complete else "partial" if one.folds else "test only",
         "auc_pooled": one.auc_pooled,
         "auc_fold_mean": one.auc_fold_mean,
         "auc_fold_std": one.auc_fold_std,
@@ -82,10 +82,11 @@ def printed_ranking(table: pd.DataFrame, width: int = WIDE) -> Table:
 
 def _cells(row: dict[str, Any], held_out: bool) -> list[str]:
     cells = [
-        "partial" if row["status"] == "partial" else str(row["rank"]),
-        row["name"] + (" (yardstick)" if row["kind"] == "yardstick" else ""),
-        f"{row['auc_pooled']:.4f}",
-        f"{row['auc_fold_mean']:.4f}" + (f" ± {row['auc_fold_std']:.4f}" if " " in row["folds"] else ""),
+        str(row["rank"]) if row["status"] == "complete" else row["status"],
+        row["name"] + (f" ({row['kind']})" if row["kind"] in ("yardstick", "external") else ""),
+        _number(row["auc_pooled"], ".4f"),
+        _number(row["auc_fold_mean"], ".4f")
+        + (f" ± {row['auc_fold_std']:.4f}" if " " in row["folds"] else ""),
         _number(row["tta_gain"], "+.4f"),
         row["folds"].replace(" ", ""),
         *([_number(row["local_leaderboard"], ".4f")] if held_out else []),

@@ -19,9 +19,7 @@ class KerasFeed(keras.utils.PyDataset):
     and a generator would have lost them.
     """
 
-    def __init__(
-        self, feed: TrainingFeed, first_step: int, class_weights: np.ndarray | None
-    ) -> None:
+    def __init__(self, feed: TrainingFeed, first_step: int, class_weights: np.ndarray | None) -> None:
         super().__init__(workers=1, use_multiprocessing=False)
         self.feed, self.first_step, self.class_weights = feed, first_step, class_weights
         self._refusal: Refusal | None = None

@@ -1,0 +1,176 @@
+"""An audit for people: a table for the terminal, tables for files, contact sheets of what was found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich import box
+from rich.table import Table
+
+from histoblend.audit.findings import Finding, Part
+from histoblend.data.stain import UInt8Array
+from histoblend.reporting.contact_sheet import GAP, contact_sheet
+
+WIDE = 100  # columns of the printed table
+SHOWN_IDS = 2
+STYLES = {"wrong": "bold red", "odd": "yellow", "note": ""}
+MARKS = {"wrong": "!!", "odd": "!", "note": ""}
+
+SHEET_COLUMNS = 8
+SHEET_ROWS = 2  # of each kind
+KINDS_A_PAGE = 6
+SHOWN_SIDE = 192  # pixels of a patch on a sheet
+ID_DIGITS = 8
+
+Look = Callable[[str, str], tuple[UInt8Array, str] | None]
+"""Picture (side, side, 3) and label name of a patch, by part and id; None for one whose file cannot be read."""
+
+
+def printed_audit(findings: Sequence[Finding], title: str) -> Table:
+    """One row a finding, within 100 columns: kind, part, how many, what training does, first ids or the sentence."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        caption="!! wrong: mend it or know it before a score is believed; ! odd: look at it; else a fact",
+        caption_justify="left",
+        width=WIDE,
+    )
+    for heading, justify in (("", "left"), ("kind", "left"), ("part", "left"), ("count", "right")):
+        table.add_column(heading, justify=justify, no_wrap=heading in ("", "count"))  # type: ignore[arg-type]
+    table.add_column("training", no_wrap=True)
+    table.add_column("what", ratio=1, overflow="fold")
+    for finding in findings:
+        table.add_row(
+            MARKS[finding.severity],
+            finding.kind,
+            finding.part,
+            f"{finding.count:,}",
+            finding.training,
+            _what(finding),
+            style=STYLES[finding.severity],
+        )
+    return table
+
+
+def _what(finding: Finding) -> str:
+    """The first ids, shortened as on the sheets, under the sentence."""
+    names = [name[:ID_DIGITS] for name in finding.ids[:SHOWN_IDS]]
+    first = f"\n{', '.join(names)}{', ...' if finding.count > len(names) else ''}" if names else ""
+    return finding.sentence + first
+
+
+def findings_table(findings: Sequence[Finding]) -> pd.DataFrame:
+    """id,part,kind,detail (str) of every patch concerned, kind by kind, the most telling first."""
+    tables = [finding.patches.assign(kind=finding.kind) for finding in findings if len(finding.patches)]
+    everything = pd.concat(tables) if tables else pd.DataFrame(columns=["id", "part", "kind", "detail"])
+    return everything[["id", "part", "kind", "detail"]].reset_index(drop=True)
+
+
+def findings_record(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """The findings as plain data, every id included."""
+    return [
+        {
+            "kind": finding.kind,
+            "severity": finding.severity,
+            "part": finding.part,
+            "count": finding.count,
+            "sentence": finding.sentence,
+            "training": finding.training,
+            "ids": finding.ids,
+            "values": finding.values,
+        }
+        for finding in findings
+    ]
+
+
+def audit_sheets(findings: Sequence[Finding], look: Look) -> list[UInt8Array]:
+    """Pages of contact sheets uint8 RGB, six kinds a page: the first patches of each kind, sets side by side.
+
+    Args:
+        look: finds a patch; what it does not find is left out.
+    """
+    strips = [strip for finding in findings if (strip := _strip(finding, look)) is not None]
+    pages = [strips[start : start + KINDS_A_PAGE] for start in range(0, len(strips), KINDS_A_PAGE)]
+    return [_stacked(page) for page in pages]
+
+
+def looker(parts: Sequence[Part], classes: Sequence[str]) -> Look:
+    """Finds the patches of `parts` by part and id."""
+    places = {part.name: {name: row for row, name in enumerate(part.ids)} for part in parts}
+    by_name = {part.name: part for part in parts}
+
+    def look(part: str, name: str) -> tuple[UInt8Array, str] | None:
+        row = places.get(part, {}).get(name)
+        if row is None:
+            return None
+        table = by_name[part].table
+        label = classes[int(table["label"].iloc[row])] if "label" in table else "no label"
+        return np.asarray(by_name[part].images[row]), label
+
+    return look
+
+
+def _strip(finding: Finding, look: Look) -> UInt8Array | None:
+    """Title and patches of one kind; None where there is nothing to show."""
+    tiles, captions = [], []
+    across = SHEET_COLUMNS // 2 if finding.in_sets else SHEET_COLUMNS
+    for members in _shown(finding):
+        seen = [look(str(member["part"]), str(member["id"])) for member in members]
+        if None in seen:  # no picture could be read
+            continue
+        tiles.append(_side_by_side([patch[0] for patch in seen if patch]))
+        captions.append(_caption(members, [patch[1] for patch in seen if patch]))
+        if len(tiles) == across * SHEET_ROWS:
+            break
+    if not tiles:
+        return None
+    scale = max(1, round(SHOWN_SIDE / tiles[0].shape[0]))
+    unit = f"{finding.values['sets']:,} sets" if finding.in_sets else f"{finding.count:,}"
+    more = f", {len(tiles)} shown" if len(tiles) < (finding.values.get("sets") or finding.count) else ""
+    title = f"{finding.kind}, {finding.part}: {unit}{more}"
+    return contact_sheet(tiles, across, captions, title, scale)
+
+
+def _shown(finding: Finding) -> list[list[dict[str, Any]]]:
+    """What stands together on the sheet: two of each set, of train and of test where it has both; else one by one."""
+    if not finding.in_sets:
+        return [[member] for member in finding.patches.to_dict("records")]
+    pairs = []
+    for _, rows in finding.patches.groupby("set", sort=False):
+        first, *others = rows.to_dict("records")
+        others.sort(key=lambda member: member["part"] == first["part"])
+        pairs.append([first, others[0]])
+    return pairs
+
+
+def _side_by_side(pictures: Sequence[UInt8Array]) -> UInt8Array:
+    """Pictures of one size in a row, a white line between them."""
+    line = np.full((pictures[0].shape[0], GAP // 2, 3), 255, dtype=np.uint8)
+    return np.hstack([piece for picture in pictures for piece in (line, picture)][1:])
+
+
+def _caption(members: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
+    """Ids and labels in one line, what was found in the next, in ASCII: the letters there are."""
+    names = [
+        f"{member['part']} {member['id'][:ID_DIGITS]} ({label})"
+        for member, label in zip(members, labels, strict=True)
+    ]
+    detail = re.sub(r"\b[0-9a-f]{40}\b", lambda name: name[0][:ID_DIGITS], members[0]["detail"])
+    text = " | ".join(names) + "\n" + detail
+    return text.encode("ascii", "replace").decode()
+
+
+def _stacked(strips: Sequence[UInt8Array]) -> UInt8Array:
+    """Strips under each other, white to the right of the narrower ones."""
+    width = max(strip.shape[1] for strip in strips)
+    padded = [
+        np.pad(strip, ((0, 2 * GAP), (0, width - strip.shape[1]), (0, 0)), constant_values=255)
+        for strip in strips
+    ]
+    return np.vstack(padded)

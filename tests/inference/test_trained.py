@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from histoblend.data.pictures import read_picture
+from histoblend.errors import ArtifactRefusal, ConfigRefusal
+from histoblend.inference.known_models import usable_models
+from histoblend.inference.trained import load_trained
+from histoblend.workspace import Workspace, read_json, write_json
+
+
+def predicted(name: str, output: Path, toy: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of five test patches, from their files and as the run's test.csv has them."""
+    kind = "ensembles" if "mean" in name else "experiments"
+    table = pd.read_csv(output / kind / name / "test.csv", dtype={"id": str}).head(5)
+    patches = np.stack([read_picture(toy / "test" / f"{one}.tif") for one in table["id"]])
+    return load_trained(name, Workspace(output)).logits(patches)[:, 0], table["logit"].to_numpy()
+
+
+@pytest.mark.parametrize("name", ["first", "second", "toy_logit_mean"])
+def test_a_rebuilt_model_gives_the_logits_of_the_run(name: str, finished: Path, toy: Path) -> None:
+    rebuilt, recorded = predicted(name, finished, toy)
+    np.testing.assert_allclose(rebuilt, recorded, rtol=2e-2, atol=2e-2)  # bfloat16, in other batches
+    assert np.ptp(recorded) > 0.05
+
+
+def test_views_are_as_recorded_unless_said_otherwise(finished: Path) -> None:
+    assert load_trained("first", Workspace(finished)).members[0].views == (0, 1, 2, 3)
+    assert load_trained("first", Workspace(finished), 1).members[0].views == (0,)
+
+
+def test_only_finished_folds_speak_and_that_is_said(finished: Path) -> None:
+    (finished / "experiments/first/fold_1/done.json").unlink()
+    model = load_trained("first", Workspace(finished))
+    assert len(model.members[0].networks) == 1
+    assert model.notes == ("first: 1 of its 2 folds are finished; only they are averaged.",)
+
+
+def test_equal_seeds_share_a_members_weight(finished: Path) -> None:
+    experiments = finished / "experiments"
+    for number in (1, 2):
+        (experiments / f"first.seed{number}").symlink_to(experiments / "first")
+    model = load_trained("toy_logit_mean", Workspace(finished))
+    weights = {member.name: member.weight for member in model.members}
+    assert weights == pytest.approx(
+        {"first": 1 / 6, "first.seed1": 1 / 6, "first.seed2": 1 / 6, "second": 1 / 2}
+    )
+
+
+def test_records_without_side_and_classes_are_of_hcd(finished: Path) -> None:
+    path = finished / "experiments/first/config.yaml"
+    content = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({k: v for k, v in content.items() if k not in ("side", "classes")}))
+    model = load_trained("first", Workspace(finished))
+    assert (model.side, model.classes) == (96, ("no tumour", "tumour"))
+
+
+def test_changed_weights_are_refused(finished: Path) -> None:
+    with (finished / "experiments/first/fold_0/model.weights.h5").open("r+b") as stream:
+        stream.seek(3000)
+        stream.write(b"moth")
+    with pytest.raises(ArtifactRefusal, match=r"model\.weights\.h5"):
+        load_trained("first", Workspace(finished))
+
+
+def test_a_fold_of_another_record_is_refused(finished: Path) -> None:
+    done = finished / "experiments/first/fold_0/done.json"
+    write_json(done, read_json(done) | {"fingerprint": "other"})
+    with pytest.raises(ArtifactRefusal, match="does not belong"):
+        load_trained("first", Workspace(finished))
+
+
+def test_an_unknown_name_names_the_nearest(finished: Path) -> None:
+    with pytest.raises(ArtifactRefusal, match="Did you mean first"):
+        load_trained("frist", Workspace(finished))
+    with pytest.raises(ArtifactRefusal, match="no finished network"):
+        load_trained("first", Workspace(finished / "nowhere"))
+
+
+def test_a_rank_mean_has_no_meaning_for_a_picture_alone(finished: Path) -> None:
+    with pytest.raises(ConfigRefusal, match="a picture alone has none") as refusal:
+        load_trained("toy_rank_mean", Workspace(finished))
+    assert "toy_logit_mean" in str(refusal.value)
+
+
+def relabelled(output: Path, network: str) -> None:
+    path = output / "experiments/second/config.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["experiment"]["network"] = {"name": network}
+    path.write_text(yaml.safe_dump(content))
+
+
+def test_a_yardstick_keeps_no_weights(finished: Path) -> None:
+    relabelled(finished, "texture_hgb")
+    with pytest.raises(ConfigRefusal, match="keeps no weights") as refusal:
+        load_trained("second", Workspace(finished))
+    assert "--model with one of: first." in str(refusal.value)
+    with pytest.raises(ConfigRefusal, match="toy_logit_mean needs second, which is a texture_hgb"):
+        load_trained("toy_logit_mean", Workspace(finished))
+
+
+def test_predictions_made_elsewhere_keep_no_weights_either(finished: Path) -> None:
+    path = finished / "experiments/second/config.yaml"
+    path.write_text("kind: external\nname: second\n")
+    with pytest.raises(ConfigRefusal, match="made elsewhere"):
+        load_trained("second", Workspace(finished))
+    assert usable_models(Workspace(finished)) == ["first"]
+
+
+def test_a_member_that_is_gone_is_named(finished: Path) -> None:
+    (finished / "experiments/second").rename(finished / "gone")
+    with pytest.raises(ArtifactRefusal, match="blends second"):
+        load_trained("toy_logit_mean", Workspace(finished))
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
+def test_weights_of_another_network_are_refused(finished: Path) -> None:
+    path = finished / "experiments/first/config.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["experiment"]["network"]["widths"] = [8, 8]
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(ArtifactRefusal, match="does not fit the network"):
+        load_trained("first", Workspace(finished))
+
+
+def test_usable_models_are_those_that_can_be_asked(finished: Path) -> None:
+    assert usable_models(Workspace(finished)) == ["toy_logit_mean", "first", "second"]
+    relabelled(finished, "texture_hgb")
+    assert usable_models(Workspace(finished)) == ["first"]

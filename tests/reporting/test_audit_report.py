@@ -1,0 +1,89 @@
+"""The audit's report: it fits, loses no id, and shows what belongs together side by side."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from histoblend.audit.findings import Finding, Part, in_order, patch_rows, plural
+from histoblend.reporting.audit_report import (
+    WIDE,
+    audit_sheets,
+    findings_record,
+    findings_table,
+    looker,
+    printed_audit,
+)
+
+LONG = "An account of what was found that is much too long for one line, " * 4
+
+
+def finding(kind: str = "black", count: int = 3, **changes: object) -> Finding:
+    rows = patch_rows(("train", f"{number:040x}", f"detail {number}", 0) for number in range(count))
+    return Finding(kind, "odd", "train", LONG, "keep", rows, **changes)  # type: ignore[arg-type]
+
+
+def pair(values: dict[str, int]) -> Finding:
+    rows = [
+        ("train", f"{0:040x}", "like the other", 0),
+        ("train", f"{1:040x}", "like", 0),
+        ("test", "t", "like", 0),
+    ]
+    return Finding(
+        "exact duplicates", "wrong", "train + test", "Both.", "keep", patch_rows(rows), values=dict(values)
+    )
+
+
+def parts() -> list[Part]:
+    ids = [f"{number:040x}" for number in range(20)]
+    images = np.stack([np.full((96, 96, 3), 10 * number, np.uint8) for number in range(20)])
+    table = pd.DataFrame({"id": ids, "label": [number % 2 for number in range(20)]})
+    test = Part("test", pd.DataFrame({"id": ["t"]}), np.full((1, 96, 96, 3), 250, np.uint8))
+    return [Part("train", table, images), test]
+
+
+def test_the_table_fits_and_says_what_training_does() -> None:
+    stream = io.StringIO()
+    findings = [finding(), finding("a kind with quite a long name", 120_000)]
+    Console(file=stream, width=200).print(printed_audit(findings, "Audit of something"))
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= WIDE
+    text = " ".join(lines)
+    assert "120,000" in text and "keep" in text and "00000000" in text
+
+
+def test_no_id_is_lost() -> None:
+    table = findings_table(
+        [finding(count=500), finding("white", 2), Finding("balance", "note", "train", "Even.")]
+    )
+    assert len(table) == 502 and list(table.columns) == ["id", "part", "kind", "detail"]
+    assert table["kind"].value_counts().to_dict() == {"black": 500, "white": 2}
+    assert findings_table([]).empty
+    assert len(findings_record([finding(count=500)])[0]["ids"]) == 500
+
+
+def test_sheets_show_patches_and_sets_side_by_side() -> None:
+    look = looker(parts(), ("no tumour", "tumour"))
+    (sheet,) = audit_sheets([pair({"sets": 1})], look)
+    height = slice(60, 180)
+    columns = sheet[height].reshape(-1, sheet.shape[1], 3).mean(axis=(0, 2))
+    assert {0, 250} <= set(columns.round().astype(int))  # the patch of train beside that of test
+    assert 10 not in set(columns.round().astype(int))
+
+
+def test_sheets_are_cut_into_pages_and_leave_out_what_has_no_picture() -> None:
+    look = looker(parts(), ("no tumour", "tumour"))
+    assert len(audit_sheets([finding(f"kind {k}") for k in range(7)], look)) == 2
+    absent = Finding("unreadable", "wrong", "train", "x", patches=patch_rows([("train", "gone", "empty", 0)]))
+    assert audit_sheets([absent, Finding("balance", "note", "train", "Even.")], look) == []
+    assert looker([], ())("train", "a") is None
+
+
+def test_words_and_order() -> None:
+    assert plural(1, "patch") == "1 patch" and plural(1200, "patch") == "1,200 patches"
+    assert plural(2, "set") == "2 sets"
+    severities = [Finding("a", "note", "", ""), Finding("b", "wrong", "", ""), Finding("c", "odd", "", "")]
+    assert [one.kind for one in in_order(severities)] == ["b", "c", "a"]
