@@ -21,6 +21,8 @@ from histoblend.reporting.progress import Display
 
 EVERYTHING = {"first", "second", "toy_logit_mean", "toy_rank_mean"}
 
+SOLO = "experiments: [first]\ndata: {near_duplicates: keep}\nfolds: {count: 2}\ntta: 4\n"
+
 
 def again(toy: Path, output: Path, plan: str = "toy", **request: object) -> tuple[pd.DataFrame, str]:
     stream = io.StringIO()
@@ -66,7 +68,7 @@ def test_a_blend_waits_for_no_experiment_that_was_never_trained(toy: Path, tmp_p
 def test_another_plan_in_the_same_output_keeps_the_first_ones_blends(
     finished: Path, toy: Path, toy_configs: Path
 ):
-    (toy_configs / "plans/solo.yaml").write_text("experiments: [first]\nfolds: {count: 2}\ntta: 4\n")
+    (toy_configs / "plans/solo.yaml").write_text(SOLO)
     kept = (finished / "ensembles/toy_logit_mean/oof.csv").read_bytes()
     ranking, text = again(toy, finished, "solo")
     assert "2 of 2 tasks are done already." in text
@@ -136,7 +138,7 @@ def test_rule_and_scale_choose_what_is_submitted(finished: Path, toy: Path):
 
 def test_damaged_metrics_of_an_earlier_run_are_named(finished: Path, toy: Path, toy_configs: Path):
     """They are read back only where this run does not write them anew."""
-    (toy_configs / "plans/solo.yaml").write_text("experiments: [first]\nfolds: {count: 2}\ntta: 4\n")
+    (toy_configs / "plans/solo.yaml").write_text(SOLO)
     path = finished / "experiments/second/metrics.json"
     whole = path.read_text()
     for broken in (whole[:40], '{"name": "second"}'):

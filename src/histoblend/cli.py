@@ -142,21 +142,26 @@ def predict(
     model: Annotated[str, typer.Option(help="Experiment or blend of the output folder.")],
     output: Annotated[Path | None, typer.Option(help="Output folder of the run.")] = None,
     to: Annotated[
-        Path | None, typer.Option(help="Folder for the CSV and the maps; else predictions/.")
+        Path | None, typer.Option(help="Folder for the CSV and the maps, or a name ending in .csv.")
     ] = None,
     stride: Annotated[
         int | None, typer.Option(help="Pixels between two tiles of a larger picture.", min=1)
     ] = None,
     views: Annotated[int | None, typer.Option(help="Views averaged: 1, 4 or 8; else as trained.")] = None,
     dense: Annotated[
-        bool, typer.Option("--dense", help="One fully convolutional pass in place of tiles.")
+        bool,
+        typer.Option("--dense", help="One fully convolutional pass in place of tiles: faster, not equal."),
     ] = False,
+    whole: Annotated[
+        bool | None,
+        typer.Option("--whole/--tiles", help="Each picture as one patch, or in tiles; else as trained."),
+    ] = None,
 ) -> None:
     """Send pictures to a trained model: a probability each, and a map of each larger picture."""
     from histoblend.predicting import PredictRequest, predict_pictures
     from histoblend.reporting.progress import Display
 
-    request = PredictRequest(tuple(pictures), model, output, stride, to, views, dense)
+    request = PredictRequest(tuple(pictures), model, output, stride, to, views, dense, whole)
     predict_pictures(request, Display(), os.environ)
 
 

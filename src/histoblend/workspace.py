@@ -95,6 +95,9 @@ class Workspace:
     cache = File("cache")
     archive = File("archive")
     experiments = File("experiments")
+    ensembles = File("ensembles")
+    predictions = File("predictions")
+    audit = File("audit")
     lock = File(".lock")
     lock_holder = File(".lock-holder.json")
 
@@ -104,7 +107,7 @@ class Workspace:
 
     def ensemble(self, name: str) -> EnsembleFolder:
         """The folder of one blend."""
-        return EnsembleFolder(self.folder / "ensembles" / name)
+        return EnsembleFolder(self.ensembles / name)
 
 
 def scratch_folder(workspace: Workspace, environment: Mapping[str, str]) -> Path:

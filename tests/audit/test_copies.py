@@ -8,6 +8,7 @@ import pandas as pd
 from histoblend.audit.copies import exact_findings, near_findings
 from histoblend.audit.findings import Part
 from histoblend.config import DataSettings
+from histoblend.data.handling import MOST_COPIES
 
 NOTHING = np.empty((0, 96, 96, 3), np.uint8)
 
@@ -58,3 +59,13 @@ def test_near_copies_leave_exact_ones_aside() -> None:
     across = found["near duplicates", "train + test"]
     assert across.ids == ["train5", "test1"] and "turned" in across.patches["detail"].iloc[0]
     assert across.severity == "wrong"
+
+
+def test_a_crowd_of_look_alikes_is_told_and_not_listed() -> None:
+    picture = np.random.default_rng(0).integers(0, 200, (96, 96, 3), dtype=np.uint8)
+    images = np.stack([picture + np.uint8(level) for level in range(MOST_COPIES + 1)])
+    hashes = [f"{level}" for level in range(len(images))]
+    train = Part("train", pd.DataFrame({"id": hashes, "pixel_hash": hashes, "label": 0}), images)
+    (finding,) = near_findings(train, part("test", "", None, NOTHING), DataSettings())
+    assert finding.count == 0 and finding.severity == "note"
+    assert f"{MOST_COPIES + 1} more look alike" in finding.sentence

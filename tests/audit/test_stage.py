@@ -146,6 +146,15 @@ def test_faults_at_the_door_do_not_keep_the_rest_from_being_looked_at(data: Path
     assert odd(findings)["black", "train"] == {ids[0]}
 
 
+def test_where_no_pixel_can_be_read_the_rest_is_told(data: Path, look: Look) -> None:
+    for path in (data / "train").iterdir():
+        path.write_bytes(b"")
+    findings = look(data)
+    assert {one["kind"] for one in findings} == {"at the door"}
+    assert "60" in findings[0]["sentence"]
+    assert "Not looked for: blank patches: no pixel could be read" in look.said  # type: ignore[attr-defined]
+
+
 def test_folds_and_predictions_of_a_run_are_used(data: Path, look: Look, tmp_path: Path) -> None:
     from histoblend.data.folds import write_folds
     from histoblend.inference.tables import out_of_fold_table, write_out_of_fold
@@ -210,9 +219,8 @@ def test_the_printed_table_fits(data: Path, look: Look) -> None:
         write(data, name, np.zeros((96, 96, 3), np.uint8))
     look(data)
     lines = look.said.splitlines()  # type: ignore[attr-defined]
-    table = [
-        line for line in lines if not line.startswith(("Auditing", "Note", "Written", "Decoding", "Looking"))
-    ]
+    start = next(place for place, line in enumerate(lines) if line.startswith("Audit of"))
+    table = lines[start : next(place for place, line in enumerate(lines) if line.startswith("!! wrong")) + 1]
     assert max(map(len, table)) <= 100
     assert any("black" in line and "keep" in line and " 9 " in line for line in table)
 

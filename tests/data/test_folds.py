@@ -78,7 +78,7 @@ def test_too_few_groups_or_one_class_is_refused() -> None:
         make_folds(patches().assign(twins="white"), 5, 0)
     pure = patches(40, 5)
     pure["label"] = (pure["slide"] == "slide_0").astype(int)
-    with pytest.raises(DataRefusal, match="one class only"):
+    with pytest.raises(DataRefusal, match="lack a class"):
         make_folds(pure, 5, 0)
     with pytest.raises(ConfigRefusal, match="1 folds"):
         make_folds(frame, 1, 0)

@@ -169,7 +169,10 @@ def test_sentences_say_what_was_done() -> None:
     said = "\n".join(handled(blank="drop", duplicates="group").sentences)
     assert "2 training patches are blank: dropped (data.blank=drop): a, j" in said
     assert "2 training patches repeat the pixels of another: kept in one fold with it" in said
-    assert "had to be converted: kept (data.converted=keep): d" in said
+    assert "had to be converted" not in said  # the pack tells that
+    assert "had to be converted: dropped (data.converted=drop): d" in "\n".join(
+        handled(converted="drop").sentences
+    )
 
 
 def test_many_classes() -> None:
@@ -178,12 +181,12 @@ def test_many_classes() -> None:
         handle(table, findings(), DataSettings(blank="drop"))
 
 
-def test_a_crowd_of_look_alikes_is_no_set_of_copies():
+def test_a_crowd_of_look_alikes_is_no_set_of_copies() -> None:
     count = MOST_COPIES + 3
     ids = [f"{number:03d}" for number in range(count)]
-    table = pd.DataFrame({"id": ids, "label": np.arange(count) % 2, "pixel_hash": ids})
+    table = pd.DataFrame({"id": ids, "label": np.arange(count) // 2 % 2, "pixel_hash": ids})
     near = np.where(np.arange(count) < 2, 0, 1)  # a pair, and one more than may be copies
-    found = DataFindings(NOTHING_ODD, near=near)
+    found = DataFindings(odd_files(), near=near)
     done = handle(table, found, DataSettings(near_duplicates="drop"))
     assert done.dropped["id"].tolist() == ["001"]
     assert done.kept["twins"].nunique() == count - 1

@@ -95,7 +95,7 @@ def test_pseudo_slides_do_not_depend_on_row_order() -> None:
     table, images = train(), tinted()
     order = np.random.default_rng(1).permutation(60)
     first = assign_slides(table, "stain-clusters", None, images, 0, clusters=6).slide
-    again = assign_slides(table.iloc[order], "stain-clusters", None, images[order], 0, clusters=6).slide
+    again = assign_slides(table.iloc[order], "stain-clusters", None, images, 0, clusters=6).slide
     assert list(again.index) == [f"{number:03d}" for number in order]
     assert dict(first) == dict(again)
 

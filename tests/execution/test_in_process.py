@@ -23,7 +23,7 @@ from histoblend.training.observer import Observer
 from histoblend.training.task import Task
 from histoblend.workspace import ExperimentFolder
 
-DATA = {"data": "d1", "data_set": "hcd", "folds": "f1"}
+DATA = {"data": "d1", "data_set": "hcd", "folds": "f1", "side": 96}
 
 
 def job(folder: Path, name: str, fold: int, network: str = "small_vgg", estimate: float = 10.0) -> Job:

@@ -22,6 +22,7 @@ from histoblend.execution.preflight import (
     plan_work,
     starting_weights,
 )
+from histoblend.models.problem import Problem
 
 GIB = 2**30
 DEVICE = Device("cpu", "fake CPU", 0, "float32", 2, True, 0)
@@ -168,7 +169,11 @@ def test_each_experiment_is_costed_with_its_own_views_and_the_folds_shares(
     monkeypatch.setattr(preflight, "network_cost", lambda one, problem: NetworkCost(macs=10**6))
     training = {"epochs": 3, "batch_size": 10}
     first, second = plan_work(
-        [experiment(training=training), experiment("two", views=1, training=training)], 4, (2003, 1000), 5
+        [experiment(training=training), experiment("two", views=1, training=training)],
+        4,
+        (2003, 1000),
+        5,
+        (96, 2),
     )
     assert (first.views, second.views) == (4, 1)
     assert first.work.training_patches == 3 * 1610  # 1,603 of 2,003 in batches of ten, the last topped up
@@ -189,6 +194,8 @@ def test_depthwise_and_grouped_convolutions_are_counted_apart() -> None:
     import keras
     from keras import layers
 
+    from histoblend.models.summary import count_grouped_macs
+
     inner = keras.Sequential([layers.Input((8, 8, 6)), layers.Conv2D(4, 3, padding="same", groups=2)])
     stack = [layers.Input((8, 8, 6)), layers.DepthwiseConv2D(3, padding="same"), inner, layers.Conv2D(2, 1)]
-    assert preflight._grouped_macs(keras.Sequential(stack)) == 64 * 9 * 6 + 64 * 9 * 3 * 4
+    assert count_grouped_macs(keras.Sequential(stack)) == 64 * 9 * 6 + 64 * 9 * 3 * 4

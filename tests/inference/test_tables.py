@@ -98,7 +98,7 @@ def test_writer_and_reader_refuse_what_breaks_the_contract(tmp_path: Path, frame
     ],
 )
 def test_a_test_table_holds_every_test_id_once(tmp_path: Path, ids: list[str], message: str):
-    frame = tables.test_table(pd.Series(ids), np.arange(len(ids), dtype=float))
+    frame = tables.test_table(pd.Series(ids), np.arange(len(ids), dtype=float)[:, None])
     with pytest.raises(ArtifactRefusal, match=message):
         write_test(tmp_path / PATH, frame, IDS)
     frame.to_csv(tmp_path / PATH, index=False)

@@ -12,7 +12,7 @@ import pytest
 
 from histoblend.errors import ConfigRefusal
 from histoblend.models import layers, parameters
-from histoblend.models.outputs import logit_model
+from histoblend.models.outputs import logit_model, probability_model
 from histoblend.models.problem import Problem
 from histoblend.models.registry import NETWORKS, build_network, check_network
 
@@ -40,7 +40,7 @@ def test_unknown_parameter_names_the_nearest():
         ("small_vgg", {"head": "center"}),
         ("small_vgg", {"dropout": 1.0}),
         ("small_vgg", {"crop": 33}),
-        ("small_vgg", {"crop": 100}),
+        ("small_vgg", {"crop": 600}),
         ("small_vgg", {"widths": [8, 8], "depths": [1]}),
         ("small_resnet", {"widths": [8, 8], "blocks": [1]}),
         ("densenet121", {"normalisation": "none"}),
@@ -67,6 +67,23 @@ def test_builds_at_other_sizes_and_crops(name):
         assert model.inputs[0].shape == (None, 96, 96, 3) and model.inputs[0].dtype == "uint8"
         output = logit_model(model)(PATCHES)
         assert output.shape == (2, 1) and keras.backend.standardize_dtype(output.dtype) == "float32"
+
+
+@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize(("side", "classes"), [(32, 10), (64, 3), (224, 2)])
+def test_builds_for_patches_of_any_side_and_number_of_classes(name, side, classes):
+    problem = Problem(side, side, classes)
+    network = build_network(name, TINY[name], problem)
+    patches = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+    chances = np.asarray(probability_model(network)(patches))
+    assert logit_model(network)(patches).shape == (2, problem.outputs)
+    assert chances.shape == (2, problem.outputs) and (classes == 2 or np.allclose(chances.sum(axis=1), 1))
+
+
+@pytest.mark.parametrize("crop", [100, 16])
+def test_a_crop_beyond_the_patch_or_into_its_labelled_centre_is_refused(crop):
+    with pytest.raises(ConfigRefusal, match=f"network.crop is {crop}; the patches are 96 pixels wide"):
+        build_network("small_vgg", {**TINY["small_vgg"], "crop": crop}, Problem())
 
 
 @pytest.mark.parametrize("name", TINY)

@@ -12,6 +12,7 @@ from histoblend.audit.findings import Finding, Part, in_order, patch_rows, plura
 from histoblend.reporting.audit_report import (
     WIDE,
     audit_sheets,
+    closing,
     findings_record,
     findings_table,
     looker,
@@ -87,3 +88,21 @@ def test_words_and_order() -> None:
     assert plural(2, "set") == "2 sets"
     severities = [Finding("a", "note", "", ""), Finding("b", "wrong", "", ""), Finding("c", "odd", "", "")]
     assert [one.kind for one in in_order(severities)] == ["b", "c", "a"]
+
+
+def test_closing_tells_found_from_not_found_from_not_looked_for() -> None:
+    empty = Finding("near duplicates", "note", "train", "Only crowds.")
+    said = closing([finding(), empty, pair({"sets": 1})], ["label suspects: no predictions"])
+    assert said[0] == "1 wrong, 1 odd, 1 facts."
+    absent = said[1]
+    assert "near duplicates" in absent and "unreadable files" in absent
+    assert not any(name in absent for name in ("blank", "exact duplicates", "label suspects"))
+    assert said[2] == "Not looked for: label suspects: no predictions."
+
+
+def test_the_labelled_centre_is_outlined_where_labels_are_in_doubt() -> None:
+    look = looker(parts(), ("no tumour", "tumour"))
+    plain, outlined = (audit_sheets([finding(kind)], look, 32)[0] for kind in ("black", "label suspects"))
+    green = np.array([0, 120, 0])
+    assert not (plain == green).all(axis=2).any()
+    assert (outlined == green).all(axis=2).any()

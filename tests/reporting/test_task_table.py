@@ -25,7 +25,8 @@ def planned(name: str = "one", weights: str = "random", **changes: Any) -> Plann
     content = {"name": name, "network": "small_vgg", "augmentation": "light"} | changes
     experiment = Experiment.model_validate(content)
     cost = NetworkCost() if experiment.network.name == "texture_hgb" else COST
-    return PlannedExperiment(experiment, 4, Work(cost, 64, 32_000, 5_600), weights, 96)
+    work, size = Work(cost, 64, 32_000, 5_600), experiment.input_size or 96
+    return PlannedExperiment(experiment, 4, work, weights, size)
 
 
 def printed(

@@ -109,12 +109,8 @@ def inputs(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> TaskInputs:
     competition = read_competition(toy)
     packed = pack(competition, root / "scratch", 1)
     workspace = Workspace(root / "output")
-    folds = make_split(
-        workspace,
-        competition,
-        packed,
-        SplitSettings(FoldSettings(count=3), DataSettings(near_duplicates="keep")),
-    ).folds
+    settings = SplitSettings(FoldSettings(count=3), DataSettings(near_duplicates="keep"))
+    folds = make_split(workspace, competition, packed, settings).folds
     return TaskInputs(
         workspace, packed, folds, DEVICE, FeedWorkers(0), False, competition.classes, lambda text: None
     )

@@ -84,13 +84,14 @@ def channel_finding(part: Part, description: Description, layout: str) -> Findin
     said = f"Mean of {', '.join(CHANNELS)} {_three(mean)}, spread {_three(spread)}"
     far = False
     if layout in (HCD, PCAM):
-        said += f" (HCD's {_three(HCD_MEAN)} and {_three(HCD_SPREAD)})"
         far = max(np.abs(mean - HCD_MEAN).max(), np.abs(spread - HCD_SPREAD).max()) > FAR_FROM_HCD
+        verdict = "far from it" if far else f"within {FAR_FROM_HCD} of it"
+        said += f" (HCD's {_three(HCD_MEAN)} and {_three(HCD_SPREAD)}): {verdict}"
     return Finding(
         kind="channels",
         severity="odd" if far else "note",
         part=part.name,
-        sentence=f"{said}: {'far from it.' if far else 'as there.'}" if layout in (HCD, PCAM) else f"{said}.",
+        sentence=f"{said}.",
         number=len(part.table),
         values={"mean": mean.tolist(), "spread": spread.tolist()},
     )

@@ -12,6 +12,7 @@ import pandas as pd
 from histoblend.audit.findings import Finding, Part, Severity, patch_rows, plural
 from histoblend.config import DataSettings
 from histoblend.data.duplicates import Progress, near_groups, near_pairs, near_pairs_between
+from histoblend.data.handling import MOST_COPIES
 
 ACROSS = "train + test"
 ENDS = ("first", "second")
@@ -103,15 +104,21 @@ def _near(kind: str, severity: Severity, part: str, pairs: pd.DataFrame, trainin
     """Sets in the order of their closest pair."""
     if pairs.empty:
         return None
-    rows = _near_rows(pairs)
+    everyone = _near_rows(pairs)
+    crowded = everyone.groupby("set")["id"].transform("size") > MOST_COPIES
+    rows = everyone[~crowded].reset_index(drop=True)
     sets = rows["set"].nunique()
     ending = LEAK if part == ACROSS else SHIFTED_LABEL if kind == NEAR_CONFLICT else ""
     sentence = (
         f"{plural(len(rows), 'patch')} in {plural(sets, 'set')} are nearly the same: recompressed, brightened, "
         f"shifted by a pixel or two, turned or mirrored. {ending}".strip()
     )
+    if crowded.any():
+        sentence += (
+            f" {crowded.sum():,} more look alike in chains of over {MOST_COPIES}: not taken for copies."
+        )
     values = {"sets": sets, "pairs": len(pairs), "least_correlation": float(pairs["correlation"].min())}
-    return Finding(kind, severity, part, sentence, training, rows, values=values)
+    return Finding(kind, severity if sets else "note", part, sentence, training, rows, values=values)
 
 
 def _near_rows(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -21,13 +21,15 @@ from histoblend.audit.label_noise import label_noise_finding
 from histoblend.audit.opening import Opened, chosen_settings, open_leniently, pack_leniently, parts_of
 from histoblend.audit.run_output import RunOutput, read_run_output
 from histoblend.audit.shift import shift_finding
-from histoblend.competition.contract import DIGITS, Competition
+from histoblend.competition.contract import DIGITS, TUMOUR_CLASSES, Competition
 from histoblend.competition.door import Door
 from histoblend.config_files import configs_folder
 from histoblend.data.slides import read_slide_map
 from histoblend.preparation import default_output
 from histoblend.reporting.audit_report import (
+    LOOKED_FOR,
     audit_sheets,
+    closing,
     findings_record,
     findings_table,
     looker,
@@ -36,6 +38,16 @@ from histoblend.reporting.audit_report import (
 from histoblend.reporting.contact_sheet import write_png
 from histoblend.reporting.progress import Display
 from histoblend.workspace import Workspace, atomic_write, scratch_folder, write_csv, write_json
+
+PIXELS_TELL = (
+    "blank patches",
+    "exact duplicates",
+    "conflicting labels",
+    "near duplicates",
+    "colour outliers",
+    "label suspects",
+)
+CENTRE_SHARE = 1 / 3  # HCD's label is about the centre 32 of 96 pixels
 
 
 @dataclass(frozen=True)
@@ -63,17 +75,34 @@ def audit(request: AuditRequest, display: Display, environment: Mapping[str, str
     opened = pack_leniently(source, settings, scratch_folder(workspace, environment), display, door)
     found = [*door_findings(opened.refusals), *file_findings(opened.odd_files, settings)]
     parts: tuple[Part, ...] = ()
+    run = RunOutput()
     if opened.pack is not None:
-        parts = parts_of(opened.pack)
-        found += _pixel_findings(opened, parts, read_run_output(workspace, opened.pack.train), display)
+        parts, run = parts_of(opened.pack), read_run_output(workspace, opened.pack.train)
+        found += _pixel_findings(opened, parts, run, display)
     findings = in_order(found)
-    folder = workspace.folder / "audit"
+    folder = workspace.audit
     _write(folder, opened, findings, parts)
     display.show(printed_audit(findings, _title(opened.competition)))
+    for sentence in closing(findings, _not_looked(opened, run)):
+        display.tell(sentence)
     for note in opened.competition.notes:
         display.tell(f"Note: {note}")
     display.tell(f"Written: {folder}")
     return folder
+
+
+def _not_looked(opened: Opened, run: RunOutput) -> list[str]:
+    """What could not be looked for, and why."""
+    if opened.pack is None:
+        return [f"{name}: no pixel could be read" for name in LOOKED_FOR if name in PIXELS_TELL]
+    reasons = []
+    if opened.competition.layout == DIGITS:
+        reasons.append("near duplicates: 8x8 pixels of unrelated digits are as alike as copies")
+    if not run.predictions:
+        reasons.append(
+            "label suspects: there are no out-of-fold predictions of this data in the output folder"
+        )
+    return reasons
 
 
 def _workspace(request: AuditRequest, environment: Mapping[str, str]) -> Workspace:
@@ -151,10 +180,17 @@ def _title(competition: Competition) -> str:
     )
 
 
+def _label_centre(opened: Opened) -> int | None:
+    """Side of the square that the label is about; None where it is about the whole patch."""
+    if opened.pack is None or opened.competition.classes != TUMOUR_CLASSES:
+        return None
+    return round(opened.pack.side * CENTRE_SHARE)
+
+
 def _write(folder: Path, opened: Opened, findings: list[Finding], parts: tuple[Part, ...]) -> None:
     """The report's files; pages of an earlier audit go."""
     competition = opened.competition
-    sheets = audit_sheets(findings, looker(parts, competition.classes))
+    sheets = audit_sheets(findings, looker(parts, competition.classes), _label_centre(opened))
     names = ["audit.png", *(f"audit-{number}.png" for number in range(2, len(sheets) + 1))]
     for old in folder.glob("audit*.png"):
         old.unlink()

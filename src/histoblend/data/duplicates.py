@@ -38,8 +38,8 @@ PAIRS_AT_A_TIME = 1 << 22
 IMAGES_AT_A_TIME = 1024
 
 # On hcd-mini: copies that were recompressed (JPEG quality 20), shifted, brightened, blurred or shrunk by a third
-# and enlarged correlate at .87 or more; of 4,009 unrelated patches no candidate with that much detail reaches .5. The median
-# tile of these copies agrees at .83 or more.
+# and enlarged correlate at .87 or more, their median tile at .83 or more; of 4,009 unrelated patches no candidate
+# with that much detail reaches .5.
 LEAST_CORRELATION = 0.8
 LEAST_AGREEMENT = (
     0.6  # of the median tile: two discs of one size on unrelated ground agree at their rims only

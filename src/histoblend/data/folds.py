@@ -20,7 +20,8 @@ def make_folds(frame: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
     """Split into `count` folds; the same for every order of the rows.
 
     Args:
-        frame: id (str), label (0 to classes - 1), slide (str), twins (equal for patches that belong together), one row per training patch.
+        frame: id (str), label (0 to classes - 1), slide (str), twins (equal for patches that belong
+            together), one row per training patch.
 
     Returns:
         id, label, slide, fold (int64, 0 to count - 1), sorted by id.

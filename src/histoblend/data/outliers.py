@@ -15,7 +15,7 @@ FITTED_ROWS = 20_000  # patches among which neighbours are sought at most
 LEAST_SCALE = 1e-3  # of a statistic: below it patches do not differ in it
 
 OUTLYING = 5.0
-"""Distance from which a patch counts as an outlier. Of 4,009 patches of hcd-mini 33 lie beyond it, seen one by
+"""Distance from which a patch counts as an outlier. Of 4,009 patches of hcd-mini 34 lie beyond it, seen one by
 one: blue and black ink, the slide's edge, brown pigment, blood, out-of-focus tissue, and some nearly empty glass."""
 
 

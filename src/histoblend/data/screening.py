@@ -40,11 +40,12 @@ def screened(pack: Pack, settings: DataSettings, progress: Progress | None = Non
 
 
 def kept_near_groups(pack: Pack, progress: Progress | None = None) -> NDArray[np.int64]:
-    """Group number int64 (n,) of each training patch, one for all near duplicates of each other."""
+    """Group number int64 (n,) of each training patch, one for all near duplicates; exact copies stand alone."""
     version = file_hash(Path(duplicates.__file__))  # a change of the code must not meet old groups
     path = pack.folder / f"train.near-{version}.npy"
     if not path.exists():
-        groups = near_duplicate_groups(pack.train_images(), progress=progress)
+        first = np.flatnonzero(~pack.train["pixel_hash"].duplicated())  # exact copies are known already
+        groups = near_duplicate_groups(pack.train_images(), first, progress)
         with atomic_write(path) as temporary:
             np.save(temporary, groups)
     return np.asarray(np.load(path), np.int64)

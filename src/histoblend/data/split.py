@@ -27,8 +27,8 @@ NOT_DROPPED = ""
 class SplitSettings:
     """What decides a split: how slides and folds are made, and what is done with odd patches."""
 
-    folds: FoldSettings = FoldSettings()
-    data: DataSettings = DataSettings()
+    folds: FoldSettings
+    data: DataSettings
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def member_weights(name: str, workspace: Workspace) -> dict[str, float]:
     """
     if name in _folders(workspace.experiments):
         weights = {name: 1.0}
-    elif name in _folders(workspace.folder / "ensembles"):
+    elif name in _folders(workspace.ensembles):
         weights = _blend_weights(name, workspace)
     else:
         raise _unknown(name, workspace)
@@ -68,7 +68,7 @@ def _usable_blends(workspace: Workspace, experiments: list[str]) -> list[str]:
     bases = {base_name(name) for name in experiments}
     return [
         name
-        for name in _folders(workspace.folder / "ensembles")
+        for name in _folders(workspace.ensembles)
         if _content(name, workspace).get("rule") == PICTURE_RULE
         and set(_content(name, workspace)["weights"]) <= bases
     ]

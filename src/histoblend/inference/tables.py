@@ -71,7 +71,8 @@ def check_table(table: pd.DataFrame, keys: list[str], ids: pd.Series, what: str)
         raise ArtifactRefusal(f"{what} lacks ids: {some(missing)}.", f"all {len(wanted):,} ids", remedy)
     if extra := sorted(present - wanted):
         raise ArtifactRefusal(f"{what} holds foreign ids: {some(extra)}.", "only ids of this data", remedy)
-    broken = table["id"][~np.isfinite(table[scores]).all(axis=1)]
+    numbers = [pd.to_numeric(table[score], errors="coerce").astype("float64") for score in scores]
+    broken = table["id"][~np.isfinite(numbers).all(axis=0)]
     if len(broken):
         raise ArtifactRefusal(f"{what} holds no finite number for {some(list(broken))}.", "finite logits")
 

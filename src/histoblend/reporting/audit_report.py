@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,19 +13,38 @@ from rich import box
 from rich.table import Table
 
 from histoblend.audit.findings import Finding, Part
+from histoblend.data.blank import KINDS as BLANK_KINDS
+from histoblend.data.handling import CONVERTED
 from histoblend.data.stain import UInt8Array
-from histoblend.reporting.contact_sheet import GAP, contact_sheet
+from histoblend.reporting.contact_sheet import GAP, contact_sheet, outline_centre
 
 WIDE = 100  # columns of the printed table
 SHOWN_IDS = 2
 STYLES = {"wrong": "bold red", "odd": "yellow", "note": ""}
 MARKS = {"wrong": "!!", "odd": "!", "note": ""}
 
+LABELS_IN_DOUBT = ("label suspects", "conflicting labels", "near duplicates, other label")
+LOOKED_FOR: dict[str, tuple[str, ...]] = {
+    "faults at the door": ("at the door",),
+    "unreadable files": ("unreadable",),
+    "files to convert": CONVERTED,
+    "other sizes": ("other size",),
+    "other suffixes": ("other suffix",),
+    "blank patches": BLANK_KINDS,
+    "exact duplicates": ("exact duplicates",),
+    "conflicting labels": ("conflicting labels",),
+    "near duplicates": ("near duplicates",),
+    "colour outliers": ("colour outliers",),
+    "label suspects": ("label suspects",),
+}
+"""What an audit looks for, and the kinds that say it was found."""
+
 SHEET_COLUMNS = 8
 SHEET_ROWS = 2  # of each kind
 KINDS_A_PAGE = 6
 SHOWN_SIDE = 192  # pixels of a patch on a sheet
 ID_DIGITS = 8
+FRAME = 170  # grey level
 
 Look = Callable[[str, str], tuple[UInt8Array, str] | None]
 """Picture (side, side, 3) and label name of a patch, by part and id; None for one whose file cannot be read."""
@@ -58,6 +78,22 @@ def printed_audit(findings: Sequence[Finding], title: str) -> Table:
     return table
 
 
+def closing(findings: Sequence[Finding], not_looked: Sequence[str]) -> list[str]:
+    """How grave it is, what was looked for in vain, and what was not looked for.
+
+    Args:
+        not_looked: keys of `LOOKED_FOR`, each with its reason after a colon.
+    """
+    counts = Counter(finding.severity for finding in findings)
+    found = {finding.kind for finding in findings if finding.count}
+    skipped = {reason.split(":")[0] for reason in not_looked}
+    absent = [name for name, kinds in LOOKED_FOR.items() if not found & set(kinds) and name not in skipped]
+    sentences = [f"{counts['wrong']} wrong, {counts['odd']} odd, {counts['note']} facts."]
+    if absent:
+        sentences.append(f"Looked for and not found: {', '.join(absent)}.")
+    return sentences + [f"Not looked for: {reason}." for reason in not_looked]
+
+
 def _what(finding: Finding) -> str:
     """The first ids, shortened as on the sheets, under the sentence."""
     names = [name[:ID_DIGITS] for name in finding.ids[:SHOWN_IDS]]
@@ -89,13 +125,19 @@ def findings_record(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     ]
 
 
-def audit_sheets(findings: Sequence[Finding], look: Look) -> list[UInt8Array]:
+def audit_sheets(
+    findings: Sequence[Finding], look: Look, label_centre: int | None = None
+) -> list[UInt8Array]:
     """Pages of contact sheets uint8 RGB, six kinds a page: the first patches of each kind, sets side by side.
 
     Args:
         look: finds a patch; what it does not find is left out.
+        label_centre: side in pixels of the centre square that the label is about: outlined where labels are in
+            doubt; None where it is about the whole patch.
     """
-    strips = [strip for finding in findings if (strip := _strip(finding, look)) is not None]
+    centres = [label_centre if finding.kind in LABELS_IN_DOUBT else None for finding in findings]
+    shown = (_strip(finding, look, centre) for finding, centre in zip(findings, centres, strict=True))
+    strips = [strip for strip in shown if strip is not None]
     pages = [strips[start : start + KINDS_A_PAGE] for start in range(0, len(strips), KINDS_A_PAGE)]
     return [_stacked(page) for page in pages]
 
@@ -116,7 +158,7 @@ def looker(parts: Sequence[Part], classes: Sequence[str]) -> Look:
     return look
 
 
-def _strip(finding: Finding, look: Look) -> UInt8Array | None:
+def _strip(finding: Finding, look: Look, centre: int | None) -> UInt8Array | None:
     """Title and patches of one kind; None where there is nothing to show."""
     tiles, captions = [], []
     across = SHEET_COLUMNS // 2 if finding.in_sets else SHEET_COLUMNS
@@ -124,7 +166,8 @@ def _strip(finding: Finding, look: Look) -> UInt8Array | None:
         seen = [look(str(member["part"]), str(member["id"])) for member in members]
         if None in seen:  # no picture could be read
             continue
-        tiles.append(_side_by_side([patch[0] for patch in seen if patch]))
+        pictures = [patch[0] for patch in seen if patch]
+        tiles.append(_side_by_side([outline_centre(one, centre) if centre else one for one in pictures]))
         captions.append(_caption(members, [patch[1] for patch in seen if patch]))
         if len(tiles) == across * SHEET_ROWS:
             break
@@ -150,9 +193,9 @@ def _shown(finding: Finding) -> list[list[dict[str, Any]]]:
 
 
 def _side_by_side(pictures: Sequence[UInt8Array]) -> UInt8Array:
-    """Pictures of one size in a row, a white line between them."""
-    line = np.full((pictures[0].shape[0], GAP // 2, 3), 255, dtype=np.uint8)
-    return np.hstack([piece for picture in pictures for piece in (line, picture)][1:])
+    """Pictures of one size in a row, each in a grey frame: white ones would not be seen on white paper."""
+    edges = ((1, 1), (1, 1), (0, 0))
+    return np.hstack([np.pad(picture, edges, constant_values=FRAME) for picture in pictures])
 
 
 def _caption(members: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:

@@ -70,9 +70,7 @@ def map_figure(picture: UInt8Array, probabilities: np.ndarray, grid: Grid, title
     drawn = _draw_map(axes[1], probabilities, grid, 1.0)
     _draw_picture(axes[2], np.repeat(grey[..., None], 3, axis=2), grid)
     _draw_map(axes[2], probabilities, grid, CLEAR + (COVERED - CLEAR) * probabilities)
-    for one, name in zip(
-        axes, ("picture", "map", "map over the grey picture, clearer where it is low"), strict=True
-    ):
+    for one, name in zip(axes, ("picture", "map", "map over picture"), strict=True):
         one.set_title(name, fontsize=9)
     figure.colorbar(drawn, ax=list(axes), label=f"probability of {title.shown}", pad=0.01, aspect=30)
     inches = figure.get_figwidth()
@@ -100,7 +98,8 @@ def _panel_size(grid: Grid) -> tuple[float, float]:
 def _scale(grid: Grid, title: MapTitle) -> str:
     return (
         f"{title.model}. Axes in pixels: {grid.width} x {grid.height}; a cell is {grid.stride} x {grid.stride}, "
-        f"judged by the {grid.side} x {grid.side} around it. A model's estimate, no diagnosis."
+        f"judged by the {grid.side} x {grid.side} around it; over the picture low ones are "
+        "clearer. A model's estimate, no diagnosis."
     )
 
 

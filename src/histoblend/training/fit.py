@@ -56,7 +56,7 @@ class FitJob:
     tensorboard_path: Path | None = None
     jit_compile: bool | str = False
     observer: Observer = field(default_factory=Observer)
-    problem: Problem = Problem()
+    problem: Problem = field(default_factory=Problem)
 
     @property
     def total_steps(self) -> int:

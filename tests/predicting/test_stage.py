@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from histoblend import predicting
 from histoblend.data.pictures import read_picture
 from histoblend.errors import ConfigRefusal, DataRefusal
 from histoblend.inference.predict import sigmoid
@@ -109,13 +108,13 @@ def test_a_folder_becomes_a_csv_that_lists_what_could_not_be_read(
     assert written["note"][2] == "greyscale: one channel; brought to 96 x 96: its centre square resized"
     assert (tmp_path / "to" / "deep" / "slide.png.map.png").exists()
     assert "1 of 4 pictures could not be read" in said
-    assert "1 other files" in said
+    assert "1 other file." in said
 
 
 def test_patches_are_predicted_in_batches_and_keep_their_rows(
     finished: Path, toy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(predicting, "BATCH", 4)
+    monkeypatch.setattr("histoblend.predicting.pictures.BATCH", 4)
     table, _ = predict(PredictRequest((toy / "test",), "first", finished, destination=tmp_path / "all.csv"))
     recorded = pd.read_csv(finished / "experiments/first/test.csv", dtype={"id": str})
     expected = recorded.set_index("id")["probability"].loc[table["picture"].str.removesuffix(".tif")]
