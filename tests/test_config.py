@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from histoblend.config import Experiment, parse_duration
-from histoblend.config_files import load_experiment, load_plan, merged, plan_experiments, read_yaml
+from histoblend.config_files import load_experiment, load_plan, plan_experiments
+from histoblend.config_settings import merged
 from histoblend.errors import ConfigRefusal, nearest
+from histoblend.yaml_files import read_yaml
 
 
 def put(configs: Path, name: str, text: str) -> Path:

@@ -15,7 +15,6 @@ from rich.console import Console
 from scipy.special import expit
 
 from histoblend.archive import archive_experiment
-from histoblend.config_files import read_yaml
 from histoblend.data.folds import folds_fingerprint
 from histoblend.errors import ArtifactRefusal, ConfigRefusal
 from histoblend.evaluation.metrics import Scoring, scored
@@ -25,6 +24,7 @@ from histoblend.pipeline import run
 from histoblend.preparation import Request
 from histoblend.reporting.progress import Display
 from histoblend.workspace import Workspace
+from histoblend.yaml_files import read_yaml
 
 
 def friends(output: Path, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -8,18 +8,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from histoblend.config import Experiment
-from histoblend.config_files import (
-    beyond_plan,
-    load_experiment,
-    load_plan,
-    merged,
-    plan_experiments,
-    read_yaml,
-)
+from histoblend.config_files import beyond_plan, load_experiment, load_plan, plan_experiments
+from histoblend.config_settings import merged
 from histoblend.errors import ConfigRefusal
 from histoblend.execution.records import make_record
 from histoblend.initialise import initialise
 from histoblend.schema import schemas
+from histoblend.yaml_files import read_yaml
 
 ABOUT = {"data": "d", "folds": "f", "side": 96, "classes": ["no tumour", "tumour"]}
 

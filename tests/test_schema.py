@@ -13,11 +13,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from histoblend.config import Experiment, Plan
-from histoblend.config_files import load_experiment, load_plan, plan_experiments, read_yaml
+from histoblend.config_files import load_experiment, load_plan, plan_experiments
 from histoblend.data.augmentation_presets import PRESETS
 from histoblend.errors import ConfigRefusal
 from histoblend.models.registry import NETWORKS
 from histoblend.schema import RENEW, schema_command, schemas, write_schemas
+from histoblend.yaml_files import read_yaml
 
 SHIPPED_CONFIGS = Path(__file__).parents[1] / "configs"
 FILES = {kind: sorted((SHIPPED_CONFIGS / f"{kind}s").rglob("*.yaml")) for kind in ("plan", "experiment")}

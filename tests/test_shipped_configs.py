@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from histoblend.config import Experiment, Plan, Settings
-from histoblend.config_files import load_experiment, load_plan, plan_experiments, read_yaml
+from histoblend.config_files import load_experiment, load_plan, plan_experiments
 from histoblend.initialise import differences
 from histoblend.models.registry import check_network, find_network
+from histoblend.yaml_files import read_yaml
 
 SHIPPED_CONFIGS = Path(__file__).parents[1] / "configs"
 PLANS = sorted((SHIPPED_CONFIGS / "plans").rglob("*.yaml"))

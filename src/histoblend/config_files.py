@@ -8,54 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any
 
-import yaml
-from pydantic import BaseModel, ValidationError
-
-from histoblend.config import Experiment, Plan, Settings
+from histoblend.config import Experiment, Plan
+from histoblend.config_check import validated
+from histoblend.config_settings import lay, merged, parse_setting
 from histoblend.errors import ConfigRefusal, nearest, some
+from histoblend.yaml_files import read_yaml
 
-S = TypeVar("S", bound=Settings)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """PyYAML keeps the last of two equal keys without a word; here they are an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if twice:
-            raise yaml.constructor.ConstructorError(
-                problem=f"key {twice[0]!r} stands twice", problem_mark=node.start_mark
-            )
-        return super().construct_mapping(node, deep)
-
-
-# YAML 1.1, which PyYAML reads, takes 1e-3 for text; YAML 1.2, which editors read, for a number.
-_UniqueKeyLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping; an empty file is an empty mapping.
-
-    Raises:
-        ConfigRefusal: the file is not YAML, holds a key twice, or is no mapping.
-    """
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_UniqueKeyLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigRefusal(f"{path} cannot be read: {error}", "a YAML file", "mend it") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigRefusal(f"{path} holds a {type(content).__name__}", "keys with values", "mend it")
-    return content
 
 
 def configs_folder(environment: Mapping[str, str]) -> Path:
@@ -133,8 +94,8 @@ def load_plan(name: str, configs: Path, settings: Sequence[str] = ()) -> Plan:
     content = _without_name(read_yaml(path), path)
     for setting in settings:
         keys, value = parse_setting(setting)
-        _lay(_owner(content, keys[0]), keys, value)
-    return _validated(Plan, {"name": stem, **content}, str(path))
+        lay(_owner(content, keys[0]), keys, value)
+    return validated(Plan, {"name": stem, **content}, str(path))
 
 
 def _owner(content: dict[str, Any], key: str) -> dict[str, Any]:
@@ -157,7 +118,7 @@ def load_experiment(name: str, configs: Path, overrides: Mapping[str, Any] | Non
     stem, path = _named_file(configs / "experiments", "experiment", name)
     content = merged({"name": stem, **_over_its_base(path, configs, ())}, overrides or {})
     where = f"{path}, with what the plan or --set lays over it" if overrides else str(path)
-    return _validated(Experiment, content, where)
+    return validated(Experiment, content, where)
 
 
 def _over_its_base(path: Path, configs: Path, above: tuple[Path, ...]) -> dict[str, Any]:
@@ -237,96 +198,3 @@ def plan_experiments(plan: Plan, configs: Path, only: Sequence[str] = ()) -> lis
 def base_name(name: str) -> str:
     """The experiment's name without its seed suffix."""
     return re.sub(r"\.seed\d+$", "", name)
-
-
-def parse_setting(text: str) -> tuple[list[str], Any]:
-    """Split ``a.b=value`` into its keys and the value read as YAML.
-
-    Raises:
-        ConfigRefusal: there is no ``=``, no key, or a value that is not YAML.
-    """
-    key, separator, value = text.partition("=")
-    if not separator or not key.strip():
-        raise ConfigRefusal(f"--set {text!r} has no value.", "--set key=value, such as training.epochs=5")
-    try:
-        return key.strip().split("."), yaml.load(value, Loader=_UniqueKeyLoader)
-    except yaml.YAMLError as error:
-        raise ConfigRefusal(
-            f"--set {text!r} is no value: {error}", "a value as in YAML: 5, true, [a, b]"
-        ) from error
-
-
-def lay_setting(content: dict[str, Any], setting: str, valid: Sequence[str]) -> None:
-    """Put a ``key=value`` whose first key is among `valid` into `content`.
-
-    Raises:
-        ConfigRefusal: another key (names the nearest), or no value.
-    """
-    keys, value = parse_setting(setting)
-    if keys[0] not in valid:
-        raise ConfigRefusal(
-            f"--set: unknown key {keys[0]!r}. {nearest(keys[0], valid)}", f"one of {', '.join(valid)}"
-        )
-    _lay(content, keys, value)
-
-
-def _lay(target: dict[str, Any], keys: list[str], value: Any) -> None:
-    for key in keys[:-1]:
-        inner = target.setdefault(key, {})
-        if isinstance(inner, str) and key == "network":  # `network: name` is short for {name: name}
-            inner = target[key] = {"name": inner}
-        if not isinstance(inner, dict):
-            raise ConfigRefusal(f"--set {'.'.join(keys)}: {key} is {inner!r} and holds no keys.")
-        target = inner
-    target[keys[-1]] = value
-
-
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `over` laid over it, mappings merged key by key, everything else replaced.
-
-    Another network replaces the network block, since the parameters of one mean nothing to another.
-    """
-    result = dict(base)
-    for key, value in over.items():
-        below = result.get(key)
-        if key == "network":  # `network: name` is short for {name: name}
-            below, value = ({"name": one} if isinstance(one, str) else one for one in (below, value))
-            if isinstance(below, dict) and isinstance(value, dict) and "name" in value:
-                below = below if below.get("name") == value["name"] else None
-        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return result
-
-
-def _validated(model: type[S], content: dict[str, Any], where: str) -> S:
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        lines = [_explained(model, dict(problem)) for problem in error.errors()]
-        raise ConfigRefusal(
-            f"{where}: " + "\n".join(lines), "", "mend the file or the --set option."
-        ) from error
-
-
-def _explained(model: type[BaseModel], problem: dict[str, Any]) -> str:
-    location = [str(part) for part in problem["loc"]]
-    key = ".".join(location)
-    if problem["type"] == "extra_forbidden":
-        valid = list(_block_at(model, location[:-1]).model_fields)
-        return f"unknown key {key!r}. {nearest(location[-1], valid)}"
-    if problem["type"] == "literal_error" and isinstance(problem["input"], str):
-        valid = re.findall(r"'([^']+)'", problem["ctx"]["expected"])
-        return f"{key}: unknown value {problem['input']!r}. {nearest(problem['input'], valid)}"
-    return f"{key}: {problem['msg']} (found {problem['input']!r})"
-
-
-def _block_at(model: type[BaseModel], location: Sequence[str]) -> type[BaseModel]:
-    for key in location:
-        field = model.model_fields.get(key)
-        if field is None:
-            break
-        candidates = [field.annotation, *get_args(field.annotation)]
-        blocks = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
-        if not blocks:
-            break
-        model = blocks[0]
-    return model

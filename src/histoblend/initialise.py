@@ -9,19 +9,13 @@ from typing import Any
 import yaml
 
 from histoblend.config import Experiment
-from histoblend.config_files import (
-    check_new_name,
-    config_names,
-    configs_folder,
-    lay_setting,
-    load_experiment,
-    load_plan,
-    read_yaml,
-)
+from histoblend.config_files import check_new_name, config_names, configs_folder, load_experiment, load_plan
+from histoblend.config_settings import lay_setting
 from histoblend.errors import ConfigRefusal, Refusal
 from histoblend.models.registry import check_network
 from histoblend.schema import write_schemas
 from histoblend.workspace import write_text
+from histoblend.yaml_files import read_yaml
 
 HEADER = """\
 # yaml-language-server: $schema=../schema/experiment.schema.json

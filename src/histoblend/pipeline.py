@@ -13,13 +13,8 @@ import pandas as pd
 from histoblend.config import Experiment, Plan
 from histoblend.data.batches import FeedWorkers
 from histoblend.data.odd_files import odd_counts, odd_sentence
-from histoblend.data.pack import (
-    Pack,
-    check_space,
-    estimate_pack,
-    find_pack,
-    pack,
-)
+from histoblend.data.pack import Pack, find_pack, pack
+from histoblend.data.pack_space import check_space, estimate_pack
 from histoblend.data.split import Split, SplitSettings, make_split
 from histoblend.execution.device import processor_count
 from histoblend.execution.in_process import Job, run_jobs

@@ -12,7 +12,7 @@ from histoblend.competition.layouts import Competition
 from histoblend.competition.source import Source, draw_source, find_source
 from histoblend.config import DataSettings, Experiment, Plan
 from histoblend.config_files import beyond_plan, configs_folder, load_plan, plan_experiments
-from histoblend.data.pack import estimate_pack
+from histoblend.data.pack_space import estimate_pack
 from histoblend.errors import ConfigRefusal, MachineRefusal, some
 from histoblend.execution.device import Device, gpu_names, prepare_device
 from histoblend.execution.preflight import PlannedExperiment, check_machine, plan_work, resolve_slides

@@ -17,9 +17,10 @@ import pytest
 from histoblend.competition.contract import Competition
 from histoblend.competition.layouts import read_competition
 from histoblend.config import DataSettings
-from histoblend.data import pack as packing
+from histoblend.data import pack_writing as packing
 from histoblend.data.odd_files import odd_counts, odd_sentence, odd_table
-from histoblend.data.pack import Pack, check_space, estimate_pack, find_pack, pack
+from histoblend.data.pack import Pack, find_pack, pack
+from histoblend.data.pack_space import check_space, estimate_pack
 from histoblend.errors import DataRefusal, MachineRefusal
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, on what is damaged on purpose
@@ -279,7 +280,7 @@ def test_packs_of_other_settings_lie_side_by_side(
         needed = estimate_pack(read_competition(toy), one)[0]
         used = sum(path.stat().st_size for path in found.folder.iterdir())
         assert 0.9 * needed < used < 1.1 * needed
-    assert sum(calls) == 4 * 40  # of the estimates
+    assert not calls
     place = list(made[2].train["id"]).index("3")
     middle = np.roll(np.tile(image_of("train", "3"), (2, 2, 1)), (-48, -48), (0, 1))[:96, :96]
     np.testing.assert_array_equal(made[2].train_images()[place], middle)

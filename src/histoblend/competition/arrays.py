@@ -52,14 +52,11 @@ def read_arrays(root: Path, use_valid: UseValid, door: Door) -> Competition:
         root=root,
         layout=NPY,
         name=root.name,
-        synthetic=False,
         classes=classes,
         train=tables.train,
         test=tables.test,
         sample=tables.sample,
         known_labels=tables.known_labels,
-        slide_map=None,
-        slides=None,
         notes=tuple(notes),
     )
 

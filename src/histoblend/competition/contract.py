@@ -21,7 +21,6 @@ class Competition:
     Attributes:
         root: the folder; `name`: its name; `layout`: ``"hcd"``, ``"image folders"``, ``"pcam hdf5"``, ``"npy"``
             or ``"digits"``.
-        synthetic: drawn by histoblend and not made of real patches.
         classes: names of the classes; label k is ``classes[k]``.
         train: id (str), label (int64, 0 to k-1), path (str), row (int64: -1 for a picture file, else the row in
             the array file `path`).
@@ -29,23 +28,24 @@ class Competition:
         sample: the ids to submit, in order, with a label column; None for all of `test`; empty where nothing is
             to be submitted.
         known_labels: id, label (int64) of those `test` patches whose label is known, for scoring only; or None.
+        notes: what the user should be told.
+        synthetic: drawn by histoblend and not made of real patches.
         slide_map: a table id,wsi found beside the patches or in another Kaggle mount, or None.
         slides: slide (str) by id of the training patches where the layout itself tells, or None.
-        notes: what the user should be told.
     """
 
     root: Path
     layout: str
     name: str
-    synthetic: bool
     classes: tuple[str, ...]
     train: pd.DataFrame
     test: pd.DataFrame
     sample: pd.DataFrame | None
     known_labels: pd.DataFrame | None
-    slide_map: Path | None
-    slides: pd.Series | None
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    synthetic: bool = False
+    slide_map: Path | None = None
+    slides: pd.Series | None = None
 
     def class_counts(self) -> dict[str, int]:
         """Training patches of each class, by name, in the order of `classes`."""

@@ -40,13 +40,11 @@ def read_digits() -> Competition:
         root=Path(sklearn.datasets.__file__).parent / "data",
         layout=DIGITS,
         name="digits",
-        synthetic=False,
         classes=tuple(str(digit) for digit in range(10)),
         train=tables.train,
         test=tables.test,
         sample=tables.sample,
         known_labels=tables.known_labels,
-        slide_map=None,
         slides=pd.Series([f"hand_{run:02d}" for run in runs], table["id"], name="slide")[~held_out],
         notes=tuple(notes),
     )

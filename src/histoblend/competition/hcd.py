@@ -49,7 +49,6 @@ def read_hcd(root: Path, kaggle_input: Path, door: Door) -> Competition:
         sample=sample,
         known_labels=_read_solution(root, test, door) if synthetic else None,
         slide_map=_find_slide_map(root, kaggle_input, notes),
-        slides=None,
         notes=tuple(notes),
     )
 

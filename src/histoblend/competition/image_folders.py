@@ -69,14 +69,11 @@ def read_image_folders(root: Path, use_valid: UseValid, door: Door) -> Competiti
         root=root,
         layout=IMAGE_FOLDERS,
         name=root.parent.name if root.name == TRAIN_AND_VALID else root.name,
-        synthetic=False,
         classes=classes,
         train=tables.train,
         test=tables.test,
         sample=tables.sample,
         known_labels=tables.known_labels,
-        slide_map=None,
-        slides=None,
         notes=tuple(notes),
     )
 

@@ -58,13 +58,11 @@ def read_pcam(root: Path, use_valid: UseValid, door: Door) -> Competition:
         root=root,
         layout=PCAM,
         name=root.name,
-        synthetic=False,
         classes=TUMOUR_CLASSES,
         train=tables.train,
         test=tables.test,
         sample=tables.sample,
         known_labels=tables.known_labels,
-        slide_map=None,
         slides=_slides(root, folds, notes, door),
         notes=tuple(notes),
     )

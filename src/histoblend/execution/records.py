@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 
 from histoblend.config import Experiment
-from histoblend.config_files import read_yaml
 from histoblend.data.augmentations import resolve_augmentation
 from histoblend.errors import ArtifactRefusal
 from histoblend.models.registry import check_network
 from histoblend.workspace import ExperimentFolder, fingerprint, write_text
+from histoblend.yaml_files import read_yaml
 
 # For people and for predictions: the data's identity is its fingerprint, not its folder's name.
 ABOUT_DATA = {"data_set", "synthetic", "side", "classes"}

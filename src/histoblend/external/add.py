@@ -14,7 +14,7 @@ import pandas as pd
 import yaml
 from scipy.stats import spearmanr
 
-from histoblend.config_files import check_new_name, configs_folder, read_yaml
+from histoblend.config_files import check_new_name, configs_folder
 from histoblend.errors import ArtifactRefusal, ConfigRefusal
 from histoblend.evaluation.auc import one_vs_rest
 from histoblend.evaluation.metrics import scored
@@ -40,6 +40,7 @@ from histoblend.workspace import (
     write_json,
     write_text,
 )
+from histoblend.yaml_files import read_yaml
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from histoblend.blending.members import Member
-from histoblend.config_files import read_yaml
 from histoblend.errors import ArtifactRefusal
 from histoblend.evaluation.metrics import Metrics, Scoring, local_leaderboard, scored
 from histoblend.inference.tables import read_out_of_fold, read_test, test_table
 from histoblend.workspace import ExperimentFolder, Workspace, write_json
+from histoblend.yaml_files import read_yaml
 
 KIND = "external"
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from histoblend.config_files import base_name, read_yaml
+from histoblend.config_files import base_name
 from histoblend.errors import ArtifactRefusal, ConfigRefusal, nearest
 from histoblend.models.registry import NETWORKS
 from histoblend.workspace import ExperimentFolder, TaskFolder, Workspace, read_json
+from histoblend.yaml_files import read_yaml
 
 PICTURE_RULE = "logit_mean"  # a rank is a place among other patches, which a picture alone has not
 
