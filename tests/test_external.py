@@ -125,8 +125,23 @@ def test_rank_correlation_with_our_own_test_predictions_is_said(friend: Friend):
     friend.add()
     ours = pd.read_csv(friend.output / "experiments/second/test.csv").set_index("id")["logit"]
     theirs = friend.test.set_index("id")["probability"].loc[ours.index]
-    assert f"rank correlation with second {ours.corr(theirs, method='spearman'):.3f}" in friend.text
+    (line,) = (line for line in friend.text.splitlines() if "correlation with second" in line)
+    assert f"on test {ours.corr(theirs, method='spearman'):.3f}" in line and "out of fold" in line
     assert "rank correlation with toy_logit_mean" in friend.text
+
+
+def test_test_rows_in_another_order_are_suspected(friend: Friend):
+    friend.oof = pd.read_csv(friend.output / "experiments/second/oof.csv")[["id", "fold", "probability"]]
+    ours = pd.read_csv(friend.output / "experiments/second/test.csv")[["id", "probability"]]
+    ranks = ours["probability"].rank(method="first").astype(int).to_numpy() - 1
+    friend.test = ours.assign(probability=np.sort(ours["probability"].to_numpy())[::-1][ranks])
+    friend.add()
+    assert "do the rows of the test file stand beside their ids?" in friend.text
+
+
+def test_scores_against_the_labels_are_refused(friend: Friend):
+    friend.oof["probability"] = 1 - friend.oof["probability"]
+    friend.refused("ranks against the labels")
 
 
 def broken(table: pd.DataFrame, what: str) -> pd.DataFrame:
@@ -232,7 +247,7 @@ def test_test_only_predictions_are_compared_and_never_blended(friend: Friend):
 def test_a_kaggle_submission_can_be_added_as_test_only(friend: Friend):
     friend.test = pd.read_csv(friend.output / "submission.csv")  # id,label, percentile ranks
     friend.add(parts="test")
-    assert "rank correlation with toy_logit_mean 1.000" in friend.text
+    assert "rank correlation with toy_logit_mean: on test 1.000" in friend.text
 
 
 def test_out_of_fold_alone_is_ranked_and_not_blended(friend: Friend):

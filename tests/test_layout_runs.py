@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histoblend.errors import ArtifactRefusal
+from histoblend.errors import ArtifactRefusal, ConfigRefusal, DataRefusal
 from histoblend.inference.tables import table_logits
 from histoblend.pipeline import run
 from histoblend.preparation import Request
@@ -24,8 +24,9 @@ augmentation: light
 optimizer: {learning_rate: 1.0e-2}
 training: {epochs: 10, batch_size: 8, balanced: true, class_weight: balanced, save_model: true, tensorboard: false}
 """
+TEXTURE = "{network: {name: texture_hgb, iterations: 3, samples_per_leaf: 2}, role: yardstick, views: 1}"
 PLAN = """
-experiments: [only]
+experiments: [only, texture]
 data: {side: 32, near_duplicates: keep}
 folds: {count: 2, slides: none}
 tta: 1
@@ -35,7 +36,12 @@ tta: 1
 @pytest.fixture(autouse=True)
 def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "project" / "configs"
-    for name, text in (("plans/layout.yaml", PLAN), ("experiments/only.yaml", EXPERIMENT)):
+    files = {
+        "plans/layout.yaml": PLAN,
+        "experiments/only.yaml": EXPERIMENT,
+        "experiments/texture.yaml": TEXTURE,
+    }
+    for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     monkeypatch.setenv("HISTOBLEND_CONFIGS", str(folder))
@@ -92,6 +98,32 @@ def test_three_classes_are_scored_one_against_the_rest_and_their_names_submitted
     submission = pd.read_csv(tmp_path / "out/submission.csv")
     assert len(submission) == 6 and set(submission["label"]) <= {"ant", "bee", "cat"}
     assert (tmp_path / "out/experiments/only/fold_0/roc.png").exists()
+
+
+def test_ranks_are_no_blend_of_three_classes(tmp_path: Path):
+    root = draw_folders(tmp_path / "data", {"ant": 0, "bee": 1, "cat": 2}, {"train": 4})
+    with pytest.raises(ConfigRefusal, match="rank_mean has no meaning for 3 classes"):
+        ranked(root, tmp_path / "out", "blend.rule=rank_mean")
+
+
+def test_without_slides_colours_decide_what_stays_together(tmp_path: Path):
+    root = draw_folders(tmp_path / "data", {"0": 0, "1": 1}, {"train": 40})
+    row = ranked(root, tmp_path / "out", "folds.slides=auto", "training.epochs=1")
+    assert row["slides_policy"] == "stain-clusters"
+    assert pd.read_csv(tmp_path / "out/folds.csv").groupby("slide")["fold"].nunique().eq(1).all()
+
+
+def test_unreadable_files_are_dropped_by_name(tmp_path: Path):
+    root = draw_folders(tmp_path / "data", {"0": 0, "1": 1}, {"train": 10})
+    (root / "train/0/train3.png").write_bytes(b"")
+    with pytest.raises(DataRefusal, match=r"data\.unreadable=drop"):
+        ranked(root, tmp_path / "out")
+    for _ in range(2):  # the second time from the cache
+        ranked(root, tmp_path / "out", "data.unreadable=drop")
+        patches = pd.read_csv(tmp_path / "out/patches.csv").set_index("id")
+        assert patches["dropped"]["train/0/train3"] == "unreadable: empty file"
+        record = json.loads((tmp_path / "out/run.json").read_text())["data"]
+        assert record["dropped"] == {"unreadable": 1} and len(pd.read_csv(tmp_path / "out/folds.csv")) == 19
 
 
 def test_valid_joins_the_folds_where_nothing_else_is_said(tmp_path: Path):

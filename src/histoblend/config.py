@@ -7,18 +7,29 @@ names the nearest valid one.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from histoblend.data.augmentations import resolve_augmentation
-from histoblend.errors import some
+from histoblend.errors import ConfigRefusal, some
 from histoblend.models.problem import Problem
 from histoblend.models.registry import check_network
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Views = Literal[1, 4, 8]
+
+
+@contextmanager
+def as_value_errors() -> Iterator[None]:
+    """Refusals as pydantic's own errors: it gathers them, so that a file's faults are told all at once."""
+    try:
+        yield
+    except ConfigRefusal as refusal:
+        raise ValueError(str(refusal)) from refusal
 
 
 class Settings(BaseModel):
@@ -42,7 +53,8 @@ class Network(BaseModel):
 
     @model_validator(mode="after")
     def _known(self) -> Network:
-        check_network(self.name, self.parameters)
+        with as_value_errors():
+            check_network(self.name, self.parameters)
         return self
 
 
@@ -145,7 +157,8 @@ class Experiment(Settings):
     @field_validator("augmentation")
     @classmethod
     def _resolvable(cls, value: str | list[dict[str, Any]]) -> str | list[dict[str, Any]]:
-        resolve_augmentation(value)
+        with as_value_errors():
+            resolve_augmentation(value)
         return value
 
     def problem(self, side: int, classes: int) -> Problem:

@@ -38,6 +38,10 @@ def _explained(model: type[BaseModel], problem: dict[str, Any]) -> str:
     if problem["type"] == "literal_error" and isinstance(problem["input"], str):
         valid = re.findall(r"'([^']+)'", problem["ctx"]["expected"])
         return f"{key}: unknown value {problem['input']!r}. {nearest(problem['input'], valid)}"
+    if problem["type"] == "missing":
+        return f"{key} is missing."
+    if problem["type"] == "value_error":
+        return f"{key}: {problem['msg'].removeprefix('Value error, ')}"
     return f"{key}: {problem['msg']} (found {problem['input']!r})"
 
 

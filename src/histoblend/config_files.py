@@ -95,7 +95,8 @@ def load_plan(name: str, configs: Path, settings: Sequence[str] = ()) -> Plan:
     for setting in settings:
         keys, value = parse_setting(setting)
         lay(_owner(content, keys[0]), keys, value)
-    return validated(Plan, {"name": stem, **content}, str(path))
+    where = f"{path}, with what --set lays over it" if settings else str(path)
+    return validated(Plan, {"name": stem, **content}, where)
 
 
 def _owner(content: dict[str, Any], key: str) -> dict[str, Any]:

@@ -57,6 +57,12 @@ def some(names: Sequence[object], limit: int = 5) -> str:
     return shown if len(names) <= limit else f"{shown} ... ({len(names):,} in all)"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 id``, ``2,622 ids``, ``3 patches``."""
+    ending = "es" if noun.endswith(("ch", "s")) else "s"
+    return f"{number:,} {noun}" + ("" if number == 1 else ending)
+
+
 def nearest(word: str, valid: Sequence[str]) -> str:
     """A sentence that names the valid words nearest to `word`."""
     close = difflib.get_close_matches(word, valid, n=3, cutoff=0.5)

@@ -15,7 +15,7 @@ from histoblend.data.batches import FeedWorkers
 from histoblend.data.odd_files import odd_counts, odd_sentence
 from histoblend.data.pack import Pack, find_pack, pack
 from histoblend.data.pack_space import check_space, estimate_pack
-from histoblend.data.split import Split, SplitSettings, make_split
+from histoblend.data.split import Split, SplitSettings, check_split, make_split
 from histoblend.execution.device import processor_count
 from histoblend.execution.in_process import Job, run_jobs
 from histoblend.execution.records import Record, make_record, started_record
@@ -72,6 +72,8 @@ def preview(prepared: Prepared, display: Display) -> None:
     check_space(competition, prepared.scratch, settings)
     size, seconds = estimate_pack(competition, settings)
     known = find_pack(competition, prepared.scratch, settings)
+    split = SplitSettings(prepared.plan.folds, settings)
+    check_split(prepared.workspace, competition, known.fingerprint if known else None, split)
     needed = f"packing takes about {duration(seconds)} and {size / 2**30:.2f} GiB"
     display.tell(f"Pixels: {'packed already' if known else needed} ({prepared.scratch}).")
     display.show(printed_tasks(prepared.planned, prepared.folds, prepared.device, prepared.workspace))
@@ -133,12 +135,13 @@ def note_run(prepared: Prepared, packed: Pack, split: Split) -> None:
         "plan": prepared.plan.model_dump(mode="json"),
         "data": {
             "root": competition.root,
+            "name": competition.name,
             "fingerprint": packed.fingerprint,
             "synthetic": competition.synthetic,
             "layout": competition.layout,
             "classes": competition.class_counts(),
             "odd_files": odd_counts(packed.odd_files),
-            "dropped": split.dropped["reason"].value_counts().to_dict(),
+            "dropped": split.dropped["reason"].str.split(":").str[0].value_counts().to_dict(),
             "handling": split.handling,
             "notes": competition.notes,
         },

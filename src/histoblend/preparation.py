@@ -7,10 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from histoblend.blending.rules import rules_for
 from histoblend.competition.digits import read_digits
 from histoblend.competition.layouts import Competition
 from histoblend.competition.source import Source, draw_source, find_source
-from histoblend.config import DataSettings, Experiment, Plan
+from histoblend.config import Experiment, Plan
 from histoblend.config_files import beyond_plan, configs_folder, load_plan, plan_experiments
 from histoblend.data.pack_space import estimate_pack
 from histoblend.errors import ConfigRefusal, MachineRefusal, some
@@ -78,6 +79,7 @@ def prepare(request: Request, display: Display, environment: Mapping[str, str]) 
     folds = chosen_folds(plan, request)
     source = source or draw_missing(project / "input" / "synthetic", plan, display)
     introduce(source, display)
+    check_rule(plan, source.competition)
     workspace = Workspace((request.output or default_output(project, environment)).absolute())
     device = prepare_device(plan.execution)
     check_cards(device, request.plan is None and plan.name == "kaggle", display)
@@ -115,7 +117,7 @@ def chosen(
     name, why = fitting_plan(source, bool(gpu_names()))
     display.tell(f"Plan: {name}, because {why}. Others: ./run.sh run PLAN.")
     plan = load_plan(name, configs, request.settings)
-    if plan.data != DataSettings():  # only now known: --set may say to hold valid/ out
+    if plan.data.use_valid != "folds" or plan.data.source != "files":  # only now known, from --set
         source = source_of(plan, request, environment, folder)
     return plan, source
 
@@ -195,6 +197,21 @@ def introduce(source: Source, display: Display) -> None:
         )
     for note in competition.notes:
         display.tell(f"Note: {note}")
+
+
+def check_rule(plan: Plan, competition: Competition) -> None:
+    """Refuse a blend rule that has no meaning for this many classes.
+
+    Raises:
+        ConfigRefusal: it has none.
+    """
+    fitting = rules_for(len(competition.classes))
+    if plan.blend.rule not in fitting:
+        raise ConfigRefusal(
+            f"blend.rule {plan.blend.rule} has no meaning for {len(competition.classes)} classes.",
+            f"one of {', '.join(fitting)}",
+            "set blend.rule: logit_mean.",
+        )
 
 
 def check_cards(device: Device, chosen_for_the_card: bool, display: Display) -> None:

@@ -181,5 +181,16 @@ def conclude(prepared: Prepared, blends: Sequence[Metrics], finished: bool, disp
         shutil.copyfile(path, temporary)
     weights = read_json(prepared.workspace.ensemble(chosen).weights)["weights"]
     mark = "SYNTHETIC, not for the leaderboard: " if prepared.competition.synthetic else ""
-    display.tell(f"{mark}Submission: {prepared.workspace.submission} ")
+    display.tell(f"{mark}Submission: {prepared.workspace.submission} ({_submitted(prepared)})")
     display.tell(f"It is the {prepared.plan.blend.rule.replace('_', ' ')} of {', '.join(weights)}.")
+
+
+def _submitted(prepared: Prepared) -> str:
+    """What the numbers in the submission are."""
+    classes = prepared.competition.classes
+    if len(classes) > 2:
+        return "the most probable class"
+    kind = (
+        "percentile ranks, not probabilities" if prepared.plan.submission.scale == "rank" else "probabilities"
+    )
+    return f"{kind}, of {classes[1]}"

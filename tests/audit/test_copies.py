@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pandas as pd
 
 from histoblend.audit.copies import exact_findings, near_findings
 from histoblend.audit.findings import Part
 from histoblend.config import DataSettings
-from histoblend.data.handling import MOST_COPIES
+from histoblend.data.duplicates import MOST_COPIES
 
 NOTHING = np.empty((0, 96, 96, 3), np.uint8)
 
@@ -61,11 +62,43 @@ def test_near_copies_leave_exact_ones_aside() -> None:
     assert across.severity == "wrong"
 
 
+def look_alikes(count: int) -> np.ndarray:
+    """Pictures of one outline whose detail is like that of the next (correlation about .88), and of no other."""
+    generator = np.random.default_rng(0)
+    outline = cv2.resize(
+        generator.normal(128, 60, (6, 6)).astype(np.float32), (96, 96), interpolation=cv2.INTER_CUBIC
+    )
+    detail = [generator.normal(0, 1, (96, 96))]
+    for _ in range(count - 1):
+        detail.append(0.88 * detail[-1] + np.sqrt(1 - 0.88**2) * generator.normal(0, 1, (96, 96)))
+    planes = [outline + 6 * cv2.GaussianBlur(one, (0, 0), 1) / 0.28 for one in detail]
+    return np.repeat(np.clip(np.stack(planes), 0, 255).astype(np.uint8)[..., None], 3, axis=3)
+
+
+def train_of(images: np.ndarray) -> Part:
+    names = [f"{place:03d}" for place in range(len(images))]
+    return Part(
+        "train", pd.DataFrame({"id": names, "pixel_hash": names, "label": [0, 1] * (len(names) // 2)}), images
+    )
+
+
 def test_a_crowd_of_look_alikes_is_told_and_not_listed() -> None:
-    picture = np.random.default_rng(0).integers(0, 200, (96, 96, 3), dtype=np.uint8)
-    images = np.stack([picture + np.uint8(level) for level in range(MOST_COPIES + 1)])
-    hashes = [f"{level}" for level in range(len(images))]
-    train = Part("train", pd.DataFrame({"id": hashes, "pixel_hash": hashes, "label": 0}), images)
+    train = train_of(look_alikes(MOST_COPIES + 10))
     (finding,) = near_findings(train, part("test", "", None, NOTHING), DataSettings())
-    assert finding.count == 0 and finding.severity == "note"
-    assert f"{MOST_COPIES + 1} more look alike" in finding.sentence
+    assert (finding.kind, finding.severity, finding.count) == ("look-alikes", "note", MOST_COPIES + 10)
+    assert f"{MOST_COPIES + 10} patches of train look alike" in finding.sentence and finding.patches.empty
+    few = near_findings(train_of(train.images[:40]), part("test", "", None, NOTHING), DataSettings())
+    assert {(one.kind, one.count) for one in few} == {
+        ("near duplicates", 40),
+        ("near duplicates, other label", 40),
+    }
+
+
+def test_many_copies_are_listed_however_many_there_are() -> None:
+    picture = np.random.default_rng(0).integers(0, 190, (96, 96, 3), dtype=np.uint8)
+    train = train_of(np.stack([picture + np.uint8(level) for level in range(MOST_COPIES + 10)]))
+    found = near_findings(train, part("test", "", None, NOTHING), DataSettings())
+    assert [(one.kind, one.count, one.values["sets"]) for one in found] == [
+        ("near duplicates", MOST_COPIES + 10, 1),
+        ("near duplicates, other label", MOST_COPIES + 10, 1),
+    ]

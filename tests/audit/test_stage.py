@@ -152,7 +152,27 @@ def test_where_no_pixel_can_be_read_the_rest_is_told(data: Path, look: Look) -> 
     findings = look(data)
     assert {one["kind"] for one in findings} == {"at the door"}
     assert "60" in findings[0]["sentence"]
-    assert "Not looked for: blank patches: no pixel could be read" in look.said  # type: ignore[attr-defined]
+    said = look.said  # type: ignore[attr-defined]
+    assert "Not looked for: unreadable files, files to convert" in said and "no pixel could be read" in said
+    assert "Looked for and not found" not in said
+
+
+def test_one_bad_label_beside_an_array_does_not_blind_the_audit(tmp_path: Path, look: Look) -> None:
+    root = tmp_path / "arrays"
+    root.mkdir()
+    pictures = np.random.default_rng(0).integers(60, 200, (20, 96, 96, 3), dtype=np.uint8)
+    pictures[5], pictures[9] = 0, pictures[3]
+    labels = np.arange(20) % 2.0
+    labels[4] = np.nan
+    np.save(root / "train.npy", pictures)
+    np.save(root / "labels.npy", labels)
+    findings = look(root)
+    assert [one["kind"] for one in findings if one["severity"] == "wrong"] == ["at the door"]
+    by_kind = odd(findings)
+    assert by_kind["black", "train"] == {"train_0000005"}
+    assert by_kind["exact duplicates", "train"] == {"train_0000003", "train_0000009"}
+    counts = next(one for one in findings if one["kind"] == "class balance")["values"]["counts"]
+    assert counts == {"0": 9, "1": 10}
 
 
 def test_folds_and_predictions_of_a_run_are_used(data: Path, look: Look, tmp_path: Path) -> None:

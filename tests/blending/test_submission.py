@@ -8,7 +8,12 @@ import pandas as pd
 import pytest
 
 from histoblend.blending.members import MemberLogits
-from histoblend.blending.submission import check_submission, submission_table, write_submission
+from histoblend.blending.submission import (
+    FEWEST_TO_JUDGE,
+    check_submission,
+    submission_table,
+    write_submission,
+)
 from histoblend.errors import ArtifactRefusal
 from histoblend.evaluation.metrics import Scoring
 
@@ -60,7 +65,6 @@ WRONG = {
     "out of range": (values(1.5, 0.1, 0.2, 0.3), "no numbers from 0 to 1"),
     "constant": (values(0.5, 0.5, 0.5, 0.5), "constant"),
     "out of order": (table()[::-1], "out of order"),
-    "inverted": (table().assign(label=1 - table()["label"]), "against its member a"),
 }
 
 
@@ -78,10 +82,31 @@ def test_a_repeated_id_is_named():
         check_submission(pd.concat([table(), table()[:1]]), SCORING, TEST, MEMBERS)
 
 
+def many(count: int) -> tuple[pd.DataFrame, Scoring]:
+    """A test table of `count` patches, and what it is scored by."""
+    test = pd.DataFrame({"id": [f"{number:03d}" for number in range(count)], "logit": np.arange(count) / 7})
+    return test, replace(SCORING, test_ids=test["id"], sample=None)
+
+
 def test_a_member_it_ranks_against_is_named():
-    members = np.concatenate([MEMBERS.test, -MEMBERS.test], axis=1)
+    test, scoring = many(FEWEST_TO_JUDGE)
+    logits = test[["logit"]].to_numpy()[..., None]
+    members = MemberLogits(("good", "bad"), np.empty((0, 2, 1)), np.concatenate([logits, -logits], axis=1))
     with pytest.raises(ArtifactRefusal, match="member bad"):
-        check_submission(table(), SCORING, TEST, MemberLogits(("good", "bad"), np.empty((0, 2, 1)), members))
+        check_submission(submission_table(test, None, "rank", NAMES), scoring, test, members)
+
+
+def test_of_a_few_patches_direction_is_not_judged():
+    """Members near chance contradict each other on three test patches: no reason to lose a whole run."""
+    test, scoring = many(FEWEST_TO_JUDGE - 1)
+    members = MemberLogits(("a",), np.empty((0, 1, 1)), -test[["logit"]].to_numpy()[..., None])
+    check_submission(submission_table(test, None, "rank", NAMES), scoring, test, members)
+
+
+def test_equal_test_patches_may_have_equal_values():
+    same = TEST.assign(logit=0.5)
+    members = MemberLogits(("a",), np.empty((0, 1, 1)), same[["logit"]].to_numpy()[..., None])
+    check_submission(submission_table(same, SAMPLE, "rank", NAMES), SCORING, same, members)
 
 
 def test_held_out_patches_are_predicted_and_not_submitted(tmp_path: Path):

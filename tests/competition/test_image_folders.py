@@ -10,6 +10,7 @@ import pytest
 from histoblend.competition.door import Door
 from histoblend.competition.layouts import Competition, read_competition
 from histoblend.competition.locate import locate
+from histoblend.competition.recognise import PICTURE_SUFFIXES
 from histoblend.errors import DataRefusal
 
 
@@ -69,6 +70,12 @@ def test_ids_labels_paths_and_class_order(cars: Path) -> None:
     assert competition.train["label"].dtype == competition.train["row"].dtype == "int64"
     assert competition.class_counts() == {"Car": 3, "Truck": 2}
     assert "image folders; its classes are 0 = Car, 1 = Truck." in competition.notes[0]
+
+
+def test_pictures_of_every_suffix_that_can_be_decoded_are_taken(cars: Path) -> None:
+    fill(cars / "train" / "Car", *(f"w{suffix}{suffix}" for suffix in PICTURE_SUFFIXES))
+    assert {".gif", ".webp"} <= set(PICTURE_SUFFIXES)
+    assert len(read_competition(cars).train) == 5 + len(PICTURE_SUFFIXES)
 
 
 def test_without_a_test_part_nothing_is_to_be_submitted(cars: Path) -> None:

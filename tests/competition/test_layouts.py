@@ -141,7 +141,7 @@ def test_the_real_patches_read_as_their_tables_say(hcd_mini: Path) -> None:
     assert (competition.notes, competition.known_labels, competition.slides) == ((), None, None)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPEG", ".bmp"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPEG", ".bmp", ".gif", ".webp"])
 def test_pictures_of_other_suffixes_are_taken(toy: Path, suffix: str) -> None:
     for path in (toy / "train").iterdir():
         path.rename(path.with_suffix(suffix))

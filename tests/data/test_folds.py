@@ -72,9 +72,9 @@ def test_row_order_does_not_matter_and_the_seed_does() -> None:
 
 def test_too_few_groups_or_one_class_is_refused() -> None:
     frame = patches(40, 3)
-    with pytest.raises(DataRefusal, match="3 groups of patches for 5 folds"):
+    with pytest.raises(DataRefusal, match="fall into 3 that may be parted"):
         make_folds(frame, 5, 0)
-    with pytest.raises(DataRefusal, match="joined where they share identical patches"):
+    with pytest.raises(DataRefusal, match="near_duplicates=keep"):
         make_folds(patches().assign(twins="white"), 5, 0)
     pure = patches(40, 5)
     pure["label"] = (pure["slide"] == "slide_0").astype(int)

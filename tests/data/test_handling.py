@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from histoblend.config import DataSettings
-from histoblend.data.handling import MOST_COPIES, DataFindings, Handled, handle, needed
+from histoblend.data.duplicates import NearGroups
+from histoblend.data.handling import DataFindings, Handled, handle, needed
 from histoblend.errors import DataRefusal
 
 KEEP_ALL = {"duplicates": "keep", "near_duplicates": "keep"}
@@ -30,6 +31,10 @@ def odd_files(*rows: tuple[str, str, str]) -> pd.DataFrame:
     return pd.DataFrame([(*row, "detail") for row in rows], columns=["part", "id", "kind", "detail"])
 
 
+def near_of(number: Any, parted: Any = False) -> NearGroups:
+    return NearGroups(np.asarray(number), np.broadcast_to(parted, len(number)))
+
+
 def findings(**changes: Any) -> DataFindings:
     table = train_table()
     blank = np.where(table["id"].isin(["a", "j"]), "white", "").astype(object)
@@ -37,7 +42,12 @@ def findings(**changes: Any) -> DataFindings:
     near[table["id"].isin(["d", "e", "f"])] = 99
     outliers = (table["id"] == "i").to_numpy()
     odd = odd_files(("train", "d", "alpha"), ("train", "d", "other size"), ("test", "e", "alpha"))
-    found: dict[str, Any] = {"odd_files": odd, "blank": blank, "near": near, "stain_outliers": outliers}
+    found: dict[str, Any] = {
+        "odd_files": odd,
+        "blank": blank,
+        "near": near_of(near),
+        "stain_outliers": outliers,
+    }
     return DataFindings(**(found | changes))
 
 
@@ -96,7 +106,7 @@ def test_a_copy_of_what_was_dropped_before_is_no_copy() -> None:
 def test_exact_copies_are_no_near_ones() -> None:
     near = np.arange(10)
     near[train_table()["id"].isin(["b", "h"])] = 99  # a search among all patches finds exact copies too
-    said = handle(train_table(), findings(near=near), DataSettings()).sentences
+    said = handle(train_table(), findings(near=near_of(near)), DataSettings()).sentences
     assert not any("near duplicates" in sentence for sentence in said)
 
 
@@ -110,7 +120,7 @@ def test_groups_join_through_shared_members() -> None:
     near = np.arange(10)
     near[train_table()["id"].isin(["a", "b"])] = 8
     near[train_table()["id"].isin(["h", "j"])] = 0
-    assert twins(handle(train_table(), findings(near=near), DataSettings())) == {"abhj", "cg"}
+    assert twins(handle(train_table(), findings(near=near_of(near)), DataSettings())) == {"abhj", "cg"}
 
 
 @pytest.mark.parametrize(
@@ -181,13 +191,51 @@ def test_many_classes() -> None:
         handle(table, findings(), DataSettings(blank="drop"))
 
 
-def test_a_crowd_of_look_alikes_is_no_set_of_copies() -> None:
-    count = MOST_COPIES + 3
-    ids = [f"{number:03d}" for number in range(count)]
-    table = pd.DataFrame({"id": ids, "label": np.arange(count) // 2 % 2, "pixel_hash": ids})
-    near = np.where(np.arange(count) < 2, 0, 1)  # a pair, and one more than may be copies
-    found = DataFindings(odd_files(), near=near)
+def near_table(*hashes: str) -> tuple[pd.DataFrame, DataFindings]:
+    """Patches a, b, ... of one label, all near duplicates of each other, and one of another label."""
+    ids = [*"abcdefg"[: len(hashes)], "z"]
+    labels = [0] * len(hashes) + [1]
+    table = pd.DataFrame({"id": ids, "label": labels, "pixel_hash": [*hashes, "other"]})
+    odd = odd_files(("train", "a", "alpha"))
+    return table, DataFindings(odd, near=near_of([0] * len(hashes) + [1]))
+
+
+def test_what_is_near_to_two_copies_holds_them_together_when_the_first_copy_goes() -> None:
+    table, found = near_table("x", "x", "y")  # a and b the same, c near them
+    done = handle(table, found, DataSettings(converted="drop"))
+    assert gone(done) == "a" and twins(done) == {"bc"}
+
+
+def test_near_duplicates_go_with_all_their_exact_copies() -> None:
+    table, found = near_table("x", "y", "y")  # b near a, c the same as b
     done = handle(table, found, DataSettings(near_duplicates="drop"))
-    assert done.dropped["id"].tolist() == ["001"]
-    assert done.kept["twins"].nunique() == count - 1
-    assert any("51 training patches look alike" in sentence for sentence in done.sentences)
+    assert gone(done) == "bc" and twins(done) == set()
+    assert set(done.dropped["reason"]) == {"near_duplicates: nearly the same as a"}
+    table, found = near_table("y", "x", "y")  # a and c stay: the first picture does
+    done = handle(table, found, DataSettings(near_duplicates="drop"))
+    assert gone(done) == "b" and twins(done) == {"ac"}
+
+
+def test_where_nothing_is_dropped_a_picture_counts_once() -> None:
+    table, found = near_table("x", "y", "y")
+    said = handle(table, found, DataSettings()).sentences
+    assert [line[:30] for line in said] == [
+        "1 training patches repeat the ",
+        "1 training patches are near du",
+    ]
+
+
+def test_exact_copies_that_are_kept_apart_stay_so_where_nothing_else_is_near() -> None:
+    table, found = near_table("x", "x")
+    assert twins(handle(table, found, DataSettings(duplicates="keep"))) == set()
+    table, found = near_table("x", "x", "y")
+    assert twins(handle(table, found, DataSettings(duplicates="keep"))) == {"abc"}
+
+
+def test_a_crowd_that_was_parted_is_told_by_the_number_of_pictures() -> None:
+    table, found = near_table("x", "x", "y")
+    parted = DataFindings(odd_files(), near=near_of([0, 0, 1, 2], [True, True, True, False]))
+    assert any(
+        "2 training patches look alike" in line for line in handle(table, parted, DataSettings()).sentences
+    )
+    assert not any("look alike" in line for line in handle(table, found, DataSettings()).sentences)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from histoblend.competition.recognise import PICTURE_FORMATS, PICTURE_SUFFIXES
 from histoblend.data.pictures import Unreadable, picture_of, read_picture
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, on what is damaged on purpose
@@ -392,3 +393,10 @@ def test_a_file_of_any_size_is_read_by_the_same_rules(tmp_path: Path) -> None:
         read_picture(str(tmp_path / "empty.png"))
     with pytest.raises(Unreadable, match="cannot be opened: Is a directory"):
         read_picture(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", PICTURE_SUFFIXES)
+def test_every_suffix_that_is_taken_for_a_picture_is_decoded(suffix: str) -> None:
+    kind = next(name for name, suffixes in PICTURE_FORMATS.items() if suffix in suffixes)
+    picture = picture_of(stored(COLOUR, kind), suffix)
+    assert picture.image.shape == COLOUR.shape and "suffix" not in picture.odd

@@ -12,8 +12,8 @@ from PIL import Image
 from histoblend.data.pictures import read_picture
 from histoblend.errors import ConfigRefusal, DataRefusal
 from histoblend.inference.predict import sigmoid
-from histoblend.inference.trained import load_trained
 from histoblend.predicting import PredictRequest, predict_pictures
+from histoblend.predicting.trained import load_trained
 from histoblend.reporting.progress import Display
 from histoblend.workspace import Workspace, read_json, write_json
 
@@ -163,10 +163,24 @@ def test_models_of_resized_pictures_take_a_picture_as_one_patch(
     assert tiled["tiles"][0] == 28
 
 
-def test_pictures_that_a_network_has_learned_are_named(finished: Path, toy: Path) -> None:
+def test_pictures_that_a_network_has_learned_are_named(
+    finished: Path, toy: Path, patch: Path, tmp_path: Path
+) -> None:
+    """By their pixels, whatever they are called; a test patch is none of them."""
     path = sorted((toy / "train").glob("*.tif"))[0]
+    renamed = save(tmp_path / "other name.png", read_picture(path))
+    table, said = predict(PredictRequest((renamed, patch), "first", finished, destination=tmp_path / "to"))
+    assert table["learned"].tolist() == [f"pixels of {path.stem}", ""]
+    assert f"Met in training, by pixels or name: 1 of 2 pictures ({renamed}: pixels of" in said
+    _, said = predict(PredictRequest((patch,), "first", finished))
+    assert "Met in training" not in said
+
+
+def test_without_the_pixel_cache_names_tell(finished: Path, toy: Path) -> None:
+    path = sorted((toy / "train").glob("*.tif"))[0]
+    shutil.rmtree(finished / "cache")
     _, said = predict(PredictRequest((path,), "first", finished))
-    assert "name of a training patch" in said
+    assert f"tell for sure is gone: 1 of 1 picture ({path}: name of {path.stem})" in said
 
 
 def test_a_synthetic_model_says_so(finished: Path, patch: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from histoblend.audit.description import CHANNELS, IN_WORDS, Description
-from histoblend.audit.findings import Finding, Part, patch_rows, plural
+from histoblend.audit.findings import Finding, Part, patch_rows
 from histoblend.competition.contract import HCD, PCAM
 from histoblend.config import DataSettings
 from histoblend.data.blank import KINDS
 from histoblend.data.outliers import OUTLYING, colour_distances
 from histoblend.data.stain import STATISTICS
+from histoblend.errors import counted
 
 HCD_MEAN = (0.702, 0.546, 0.696)  # of red, green and blue over HCD's 220,025 training patches, 0 to 1
 HCD_SPREAD = (0.239, 0.282, 0.216)
@@ -35,7 +36,7 @@ def blank_findings(part: Part, description: Description, settings: DataSettings)
                 (part.name, part.ids[place], "red, green, blue {} {} {}".format(*levels[place]), 0)
                 for place in ordered
             )
-            sentence = f"{plural(len(places), 'patch')} of {part.name}: {SAID[kind]}."
+            sentence = f"{counted(len(places), 'patch')} of {part.name}: {SAID[kind]}."
             training = settings.blank if part.name == "train" else "keep"
             found.append(Finding(kind, "odd", part.name, sentence, training, rows))
     return found
@@ -62,7 +63,7 @@ def _outlier_finding(
         kind="colour outliers",
         severity="odd",
         part=part.name,
-        sentence=f"{plural(len(order), 'patch')} of {part.name} lie more than {OUTLYING:.0f} times the usual "
+        sentence=f"{counted(len(order), 'patch')} of {part.name} lie more than {OUTLYING:.0f} times the usual "
         "distance from the patches most like them in colour: ink, pigment, the slide's edge, blood, another stain.",
         training=settings.stain_outliers if part.name == "train" else "keep",
         patches=patch_rows(

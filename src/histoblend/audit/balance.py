@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from histoblend.audit.findings import Finding, plural
-from histoblend.errors import some
+from histoblend.audit.findings import Finding
+from histoblend.errors import counted, some
 
 RARE = 0.1  # of an even share: two classes at 5 %, ten at 1 %
 FOLD_DEVIATION = 0.05  # of a class's share in a fold from its share in all
@@ -80,7 +80,7 @@ def slide_finding(slides: pd.Series, labels: pd.Series, classes: Sequence[str]) 
         kind="slides",
         severity="note",
         part="train",
-        sentence=f"{plural(len(counts), 'slide')} of {counts.sum(axis=1).min():,} to {counts.sum(axis=1).max():,} "
+        sentence=f"{counted(len(counts), 'slide')} of {counts.sum(axis=1).min():,} to {counts.sum(axis=1).max():,} "
         f"patches; {len(alone):,} hold one class only{said}, with {share:.0%} of the patches.",
         number=len(counts),
         values={"one_class_only": sorted(map(str, alone.index)), "share_of_patches": float(share)},

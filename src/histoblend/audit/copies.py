@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from histoblend.audit.findings import Finding, Part, Severity, patch_rows, plural
+from histoblend.audit.findings import Finding, Part, Severity, patch_rows
 from histoblend.config import DataSettings
-from histoblend.data.duplicates import Progress, near_groups, near_pairs, near_pairs_between
-from histoblend.data.handling import MOST_COPIES
+from histoblend.data.duplicates import crowd_sentence, near_groups
+from histoblend.data.near_duplicates import near_pairs, near_pairs_between
+from histoblend.data.perceptual_hash import Progress
+from histoblend.errors import counted
 
 ACROSS = "train + test"
 ENDS = ("first", "second")
@@ -56,10 +58,10 @@ def _exact(
         for number, members in enumerate(sets)
         for where, name in members[["part", "id"]].to_numpy()
     ]
-    sentence = f"{plural(len(rows), 'patch')} in {plural(len(sets), 'set')} {said}."
+    sentence = f"{counted(len(rows), 'patch')} in {counted(len(sets), 'set')} {said}."
     if part == ACROSS:
         sentence = (
-            f"{plural(len(rows), 'patch')} in {plural(len(sets), 'set')} lie in train and in test. {LEAK}"
+            f"{counted(len(rows), 'patch')} in {counted(len(sets), 'set')} lie in train and in test. {LEAK}"
         )
     return Finding(kind, severity, part, sentence, training, patch_rows(rows), values={"sets": len(sets)})
 
@@ -77,11 +79,15 @@ def near_findings(
     inside = _with_ids(near_pairs(train.images, first, progress), train, train)
     between = _with_ids(near_pairs_between(train.images, test.images, progress), train, test)
     between = between[between["first_hash"] != between["second_hash"]]
-    torn = inside[inside["first_label"] != inside["second_label"]]
+    held, parted = _held(inside)
+    torn = held[held["first_label"] != held["second_label"]]
+    held_across, parted_across = _held(between)
     found = [
-        _near("near duplicates", "odd", "train", inside, settings.near_duplicates),
+        _near("near duplicates", "odd", "train", held, settings.near_duplicates),
         _near(NEAR_CONFLICT, "odd", "train", torn, settings.near_duplicates),
-        _near("near duplicates", "wrong", ACROSS, between, "keep"),
+        _near("near duplicates", "wrong", ACROSS, held_across, "keep"),
+        _look_alikes("train", parted),
+        _look_alikes(ACROSS, parted_across),
     ]
     return [finding for finding in found if finding is not None]
 
@@ -100,40 +106,47 @@ def _with_ids(pairs: pd.DataFrame, left: Part, right: Part) -> pd.DataFrame:
     return pairs.assign(**columns)
 
 
+def _held(pairs: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The pairs that training holds together too, with their `set`, and how many pictures are in crowds parted.
+
+    A picture counts once, however many exact copies there are of it.
+    """
+    pictures, names = pd.factorize(pd.concat([pairs["first_hash"], pairs["second_hash"]]))
+    first, second = pictures[: len(pairs)], pictures[len(pairs) :]
+    groups = near_groups(len(names), pairs.assign(first=first, second=second))
+    together = groups.number[first] == groups.number[second]
+    sets, _ = pd.factorize(groups.number[first][together])
+    return pairs[together].assign(set=sets), int(groups.parted.sum())
+
+
 def _near(kind: str, severity: Severity, part: str, pairs: pd.DataFrame, training: str) -> Finding | None:
     """Sets in the order of their closest pair."""
     if pairs.empty:
         return None
-    everyone = _near_rows(pairs)
-    crowded = everyone.groupby("set")["id"].transform("size") > MOST_COPIES
-    rows = everyone[~crowded].reset_index(drop=True)
-    sets = rows["set"].nunique()
+    rows, sets = _near_rows(pairs), pairs["set"].nunique()
     ending = LEAK if part == ACROSS else SHIFTED_LABEL if kind == NEAR_CONFLICT else ""
     sentence = (
-        f"{plural(len(rows), 'patch')} in {plural(sets, 'set')} are nearly the same: recompressed, brightened, "
+        f"{counted(len(rows), 'patch')} in {counted(sets, 'set')} are nearly the same: recompressed, brightened, "
         f"shifted by a pixel or two, turned or mirrored. {ending}".strip()
     )
-    if crowded.any():
-        sentence += (
-            f" {crowded.sum():,} more look alike in chains of over {MOST_COPIES}: not taken for copies."
-        )
     values = {"sets": sets, "pairs": len(pairs), "least_correlation": float(pairs["correlation"].min())}
-    return Finding(kind, severity if sets else "note", part, sentence, training, rows, values=values)
+    return Finding(kind, severity, part, sentence, training, rows, values=values)
+
+
+def _look_alikes(part: str, parted: int) -> Finding | None:
+    """Crowds that were parted; a fact, for they are no copies."""
+    sentence = crowd_sentence(parted, f"patches of {part}")
+    return Finding("look-alikes", "note", part, sentence, number=parted) if sentence else None
 
 
 def _near_rows(pairs: pd.DataFrame) -> pd.DataFrame:
     """Each patch of a pair once, with the patch it is most like; those of one set in a row."""
-    first, second = (pairs[f"{end}_part"] + "/" + pairs[f"{end}_id"] for end in ENDS)
-    codes, names = pd.factorize(pd.concat([first, second]))
-    ends = pd.DataFrame({"first": codes[: len(pairs)], "second": codes[len(pairs) :]})
-    sets = near_groups(len(names), ends)
-    rows: dict[int, tuple[int, str, str, str]] = {}
-    for pair, codes_of_pair in zip(pairs.to_dict("records"), ends.to_numpy(), strict=True):
-        for end, other, code in zip(ENDS, reversed(ENDS), codes_of_pair, strict=True):
-            row = (int(sets[code]), pair[f"{end}_part"], pair[f"{end}_id"], _detail(pair, other))
-            rows.setdefault(int(code), row)
-    ordered = sorted(rows.values(), key=itemgetter(0))  # stable: within a set as they came
-    return patch_rows((part, name, detail, number) for number, part, name, detail in ordered)
+    rows: dict[tuple[str, str], tuple[str, str, str, int]] = {}
+    for pair in pairs.to_dict("records"):
+        for end, other in zip(ENDS, reversed(ENDS), strict=True):
+            part, name = pair[f"{end}_part"], pair[f"{end}_id"]
+            rows.setdefault((part, name), (part, name, _detail(pair, other), int(pair["set"])))
+    return patch_rows(sorted(rows.values(), key=itemgetter(3)))  # stable: within a set as they came
 
 
 def _detail(pair: dict[str, object], other: str) -> str:

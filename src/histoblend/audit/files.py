@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from histoblend.audit.findings import Finding, patch_rows, plural
+from histoblend.audit.findings import Finding, patch_rows
 from histoblend.config import DataSettings
 from histoblend.data.handling import CONVERTED, OTHER_SIZE
 from histoblend.data.odd_files import ODD_KINDS, PARTS, SUFFIX, UNREADABLE
-from histoblend.errors import DataRefusal
+from histoblend.errors import DataRefusal, counted
 
 SAID = {
     "greyscale": "hold no colour: grey was repeated in all three channels",
@@ -62,7 +62,7 @@ def _finding(part: str, kind: str, rows: pd.DataFrame, settings: DataSettings) -
         kind=kind if kind != SUFFIX else "other suffix",
         severity="wrong" if kind == UNREADABLE else "odd",
         part=part,
-        sentence=f"{plural(len(rows), 'file')} of {part} {SAID[kind]}.",
+        sentence=f"{counted(len(rows), 'file')} of {part} {SAID[kind]}.",
         training=_handling(part, kind, settings),
         patches=patch_rows((part, name, detail, 0) for name, detail in rows[["id", "detail"]].to_numpy()),
     )

@@ -86,9 +86,3 @@ class Finding:
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
     """The gravest first; otherwise as they came."""
     return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
-
-
-def plural(count: int, noun: str) -> str:
-    """``1 patch``, ``2,000 patches``."""
-    ending = "es" if noun.endswith(("ch", "s")) else "s"
-    return f"{count:,} {noun}" + ("" if count == 1 else ending)

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from histoblend.audit.findings import Finding, patch_rows, plural
+from histoblend.audit.findings import Finding, patch_rows
+from histoblend.errors import counted
 
 Probabilities = NDArray[np.float64]
 NEVER_DROPPED = (
@@ -50,32 +51,32 @@ def label_noise_finding(
         predictions: (n, classes) by experiment, in the order of `ids`.
     """
     mean = np.mean(list(predictions.values()), axis=0)
-    counted = confident_class(mean, labels)
+    confident = confident_class(mean, labels)
     rows = np.arange(len(labels))
-    suspects = np.flatnonzero((counted >= 0) & (counted != labels))
-    margin = mean[rows, counted] - mean[rows, labels]
+    suspects = np.flatnonzero((confident >= 0) & (confident != labels))
+    margin = mean[rows, confident] - mean[rows, labels]
     order = suspects[np.argsort(-margin[suspects], kind="stable")]
     each = np.stack([confident_class(one, labels) for one in predictions.values()])
-    agree = (each == counted).sum(axis=0)
-    models = plural(len(predictions), "model")
+    agree = (each == confident).sum(axis=0)
+    models = counted(len(predictions), "model")
     return Finding(
         kind="label suspects",
         severity="odd" if len(order) else "note",
         part="train",
-        sentence=f"{plural(len(order), 'patch')} ({len(order) / len(labels):.1%}): the label is contradicted by the "
+        sentence=f"{counted(len(order), 'patch')} ({len(order) / len(labels):.1%}): the label is contradicted by the "
         f"out-of-fold predictions of {models} ({', '.join(predictions)}). {NEVER_DROPPED}.",
         training="keep",
         patches=patch_rows(
             (
                 "train",
                 ids[row],
-                f"{mean[row, counted[row]]:.3f} for {classes[counted[row]]}; {agree[row]} of {models}",
+                f"{mean[row, confident[row]]:.3f} for {classes[confident[row]]}; {agree[row]} of {models}",
                 0,
             )
             for row in order
         ),
         values={
-            "joint": confident_joint(labels, counted, len(classes)).tolist(),
+            "joint": confident_joint(labels, confident, len(classes)).tolist(),
             "models": list(predictions),
         },
     )

@@ -19,14 +19,8 @@ from histoblend.audit.files import door_findings, file_findings
 from histoblend.audit.findings import Finding, Part, in_order
 from histoblend.audit.label_noise import label_noise_finding
 from histoblend.audit.opening import Opened, chosen_settings, open_leniently, pack_leniently, parts_of
-from histoblend.audit.run_output import RunOutput, read_run_output
-from histoblend.audit.shift import shift_finding
-from histoblend.competition.contract import DIGITS, TUMOUR_CLASSES, Competition
-from histoblend.competition.door import Door
-from histoblend.config_files import configs_folder
-from histoblend.data.slides import read_slide_map
-from histoblend.preparation import default_output
-from histoblend.reporting.audit_report import (
+from histoblend.audit.report import (
+    AT_THE_DOOR,
     LOOKED_FOR,
     audit_sheets,
     closing,
@@ -35,18 +29,17 @@ from histoblend.reporting.audit_report import (
     looker,
     printed_audit,
 )
+from histoblend.audit.run_output import RunOutput, read_run_output
+from histoblend.audit.shift import shift_finding
+from histoblend.competition.contract import DIGITS, TUMOUR_CLASSES, Competition
+from histoblend.competition.door import Door
+from histoblend.config_files import configs_folder
+from histoblend.data.slides import read_slide_map
+from histoblend.preparation import default_output
 from histoblend.reporting.contact_sheet import write_png
 from histoblend.reporting.progress import Display
 from histoblend.workspace import Workspace, atomic_write, scratch_folder, write_csv, write_json
 
-PIXELS_TELL = (
-    "blank patches",
-    "exact duplicates",
-    "conflicting labels",
-    "near duplicates",
-    "colour outliers",
-    "label suspects",
-)
 CENTRE_SHARE = 1 / 3  # HCD's label is about the centre 32 of 96 pixels
 
 
@@ -91,17 +84,15 @@ def audit(request: AuditRequest, display: Display, environment: Mapping[str, str
     return folder
 
 
-def _not_looked(opened: Opened, run: RunOutput) -> list[str]:
+def _not_looked(opened: Opened, run: RunOutput) -> dict[str, str]:
     """What could not be looked for, and why."""
     if opened.pack is None:
-        return [f"{name}: no pixel could be read" for name in LOOKED_FOR if name in PIXELS_TELL]
-    reasons = []
+        return {name: "no pixel could be read" for name in LOOKED_FOR if name != AT_THE_DOOR}
+    reasons = {}
     if opened.competition.layout == DIGITS:
-        reasons.append("near duplicates: 8x8 pixels of unrelated digits are as alike as copies")
+        reasons["near duplicates"] = "8x8 pixels of unrelated digits are as alike as copies"
     if not run.predictions:
-        reasons.append(
-            "label suspects: there are no out-of-fold predictions of this data in the output folder"
-        )
+        reasons["label suspects"] = "there are no out-of-fold predictions of this data in the output folder"
     return reasons
 
 

@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from histoblend.blending.members import Member, MemberLogits, joined_logits
-from histoblend.blending.rules import RULES, Rule
+from histoblend.blending.rules import Rule, rules_for
 from histoblend.blending.submission import submission_table, write_submission
+from histoblend.config_files import base_name
 from histoblend.evaluation.metrics import Metrics, Scoring, local_leaderboard, scored
 from histoblend.inference.tables import out_of_fold_table, test_table, write_out_of_fold, write_test
 from histoblend.workspace import Workspace, write_json
@@ -31,12 +32,18 @@ def ensemble_name(plan: str, rule: str) -> str:
 
 
 def write_ensembles(members: Sequence[Member], inputs: BlendInputs) -> list[Metrics]:
-    """Blend `members` by every rule and write each blend's tables, weights, metrics and submission."""
+    """Blend `members` by every rule that fits the classes; write tables, weights, metrics and submission of each."""
     joined = joined_logits(members, inputs.scoring.folds, inputs.scoring.test_ids)
-    return [_write_ensemble(name, rule, joined, inputs) for name, rule in RULES.items()]
+    seeds = {name: [one.name for one in members if base_name(one.name) == name] for name in joined.names}
+    return [
+        _write_ensemble(name, rule, joined, inputs, seeds)
+        for name, rule in rules_for(len(inputs.scoring.classes)).items()
+    ]
 
 
-def _write_ensemble(name: str, rule: Rule, joined: MemberLogits, inputs: BlendInputs) -> Metrics:
+def _write_ensemble(
+    name: str, rule: Rule, joined: MemberLogits, inputs: BlendInputs, seeds: dict[str, list[str]]
+) -> Metrics:
     title, scoring = ensemble_name(inputs.plan, name), inputs.scoring
     folder = inputs.workspace.ensemble(title)
     folds, ids = scoring.folds, scoring.test_ids
@@ -45,7 +52,7 @@ def _write_ensemble(name: str, rule: Rule, joined: MemberLogits, inputs: BlendIn
     write_out_of_fold(folder.out_of_fold, out_of_fold, folds)
     write_test(folder.test, test, ids)
     weights = {member: 1 / len(joined.names) for member in joined.names}
-    write_json(folder.weights, {"rule": name, "weights": weights})
+    write_json(folder.weights, {"rule": name, "weights": weights, "members": seeds})
     if scoring.submits:
         submission = submission_table(test, scoring.sample, inputs.scale, scoring.classes)
         write_submission(folder.submission, submission, scoring, test, joined)

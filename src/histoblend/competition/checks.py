@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from histoblend.competition.door import Door
-from histoblend.errors import DataRefusal, some
+from histoblend.errors import DataRefusal, counted, some
 
 LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 
@@ -24,7 +24,7 @@ def check_unique(table: pd.DataFrame, path: Path, door: Door) -> pd.DataFrame:
     repeated = sorted(set(table["id"][doubled]))
     door.refuse(
         DataRefusal(
-            f"{path} holds {count_of(repeated, 'id')} more than once: {some(repeated)}.",
+            f"{path} holds {counted(len(repeated), 'id')} more than once: {some(repeated)}.",
             "every id exactly once",
             "remove the repeated lines (where their labels differ, find out which is right).",
         )
@@ -43,7 +43,7 @@ def check_labels(table: pd.DataFrame, path: Path, door: Door) -> pd.DataFrame:
         named = [f"{name}={label}" for name, label in zip(wrong["id"], wrong["label"], strict=True)]
         door.refuse(
             DataRefusal(
-                f"{path} has labels other than 0 and 1 for {count_of(named, 'id')}: {some(named)}.",
+                f"{path} has labels other than 0 and 1 for {counted(len(named), 'id')}: {some(named)}.",
                 "label 0 (no tumour in the centre) or 1 (tumour)",
                 "correct these labels.",
             )
@@ -61,17 +61,22 @@ def check_labels(table: pd.DataFrame, path: Path, door: Door) -> pd.DataFrame:
 
 
 def check_files(
-    table: pd.DataFrame, files: Mapping[str, str], folder: Path, path: Path, door: Door
+    table: pd.DataFrame, files: Mapping[str, str], folder: Path, path: Path, door: Door, listed: pd.Series
 ) -> pd.DataFrame:
-    """Refuse ids of `table` without a file in `folder`, and files of `folder` that no id of `table` names."""
+    """Refuse ids of `table` without a file in `folder`, and files of `folder` that no id in `listed` names.
+
+    `listed` holds all ids of the CSV, those too that a lenient door has taken out of `table` before.
+    """
     found = table["id"].isin(files.keys())
     missing = sorted(set(table["id"][~found]))
-    extra = [Path(files[name]).name for name in sorted(set(files) - set(table["id"]))]
+    extra = [Path(files[name]).name for name in sorted(set(files) - set(listed))]
     parts = []
     if missing:
-        parts.append(f"{count_of(missing, 'id')} of {path.name} without a file in {folder}: {some(missing)}")
+        parts.append(
+            f"{counted(len(missing), 'id')} of {path.name} without a file in {folder}: {some(missing)}"
+        )
     if extra:
-        parts.append(f"{count_of(extra, 'file')} in {folder} without an id in {path.name}: {some(extra)}")
+        parts.append(f"{counted(len(extra), 'file')} in {folder} without an id in {path.name}: {some(extra)}")
     if parts:
         door.refuse(
             DataRefusal(
@@ -82,8 +87,3 @@ def check_files(
             )
         )
     return table[found].reset_index(drop=True)
-
-
-def count_of(names: list[str], noun: str) -> str:
-    """``1 id``, ``2,622 ids``."""
-    return f"{len(names):,} {noun}" + ("" if len(names) == 1 else "s")

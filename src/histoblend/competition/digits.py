@@ -34,7 +34,7 @@ def read_digits() -> Competition:
         f"These are scikit-learn's {len(table):,} handwritten digits of 8x8 pixels by 13 people, no tissue. Where "
         "the labels start over a new hand begins: folds keep hands together, the last two are held out."
     ]
-    valid = Part("The end of the file", table[held_out].reset_index(drop=True))
+    valid = Part("The last two hands", table[held_out].reset_index(drop=True))
     tables = assemble(Part("digits", table[~held_out]), valid, None, "holdout", notes)
     return Competition(
         root=Path(sklearn.datasets.__file__).parent / "data",

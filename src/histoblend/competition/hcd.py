@@ -61,10 +61,10 @@ def _read_train(root: Path, door: Door) -> pd.DataFrame:
             "train_labels.csv with the columns id,label",
             packed_hint(path) or "put it beside train/.",
         )
-    table = check_unique(read_table(path, COLUMNS, door), path, door)
-    table = check_labels(table, path, door)
+    listed = read_table(path, COLUMNS, door)
+    table = check_labels(check_unique(listed, path, door), path, door)
     files = list_patches(root / "train", door)
-    table = check_files(table, files, root / "train", path, door)
+    table = check_files(table, files, root / "train", path, door, listed["id"])
     door.require(len(table), root / "train")
     return picture_files(table["id"], files).assign(label=table["label"])[["id", "label", "path", "row"]]
 
@@ -87,8 +87,9 @@ def _read_test(root: Path, notes: list[str], door: Door) -> tuple[pd.DataFrame, 
 
 
 def _read_sample(path: Path, files: Mapping[str, str], door: Door) -> tuple[pd.DataFrame, pd.DataFrame]:
-    table = check_unique(read_table(path, COLUMNS, door), path, door)
-    table = check_files(table, files, path.parent / "test", path, door)
+    listed = read_table(path, COLUMNS, door)
+    table = check_unique(listed, path, door)
+    table = check_files(table, files, path.parent / "test", path, door, listed["id"])
     table["label"] = _as_numbers(table["label"], path, door)
     return picture_files(table["id"], files), table
 

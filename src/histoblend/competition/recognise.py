@@ -9,7 +9,16 @@ from pathlib import Path
 
 from histoblend.competition.contract import HCD, IMAGE_FOLDERS, NPY, PCAM
 
-PICTURE_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp")
+PICTURE_FORMATS = {
+    "TIFF": (".tif", ".tiff"),
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+}
+"""Every format that is decoded, as Pillow calls it, with the suffixes of its files."""
+PICTURE_SUFFIXES = tuple(suffix for suffixes in PICTURE_FORMATS.values() for suffix in suffixes)
 PICTURES_THAT_END_A_SEARCH = 20
 CLUTTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 TRAIN_AND_VALID = "train+val"  # the folder of the TU/e course

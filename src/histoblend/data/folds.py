@@ -146,11 +146,17 @@ def _check_classes(frame: pd.DataFrame, count: int) -> None:
 
 
 def _too_few_groups(groups: int, slides: int, count: int) -> DataRefusal:
-    joined = "" if groups == slides else f" ({slides:,} slides, joined where they share identical patches)"
+    joined = "" if groups == slides else f" ({slides:,} slides, joined where they share duplicates)"
+    remedies = (
+        "--set data.near_duplicates=keep (where pictures resemble each other without being copies), "
+        if joined
+        else ""
+    )
+    fewer = f"--set folds.count={groups}, " if groups > 1 else ""
     return DataRefusal(
-        f"There are {groups:,} groups of patches{joined} for {count} folds.",
+        f"{count} folds were asked for; the patches fall into {groups:,} that may be parted{joined}.",
         "at least as many groups as folds",
-        "ask for fewer folds, or choose another slides policy.",
+        f"choose what fits: {fewer}{remedies}or --set folds.slides=none for pictures that come from no slides.",
     )
 
 

@@ -14,12 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from histoblend.config import DataSettings
+from histoblend.data.duplicates import NearGroups, crowd_sentence
 from histoblend.data.grouping import connect
 from histoblend.errors import DataRefusal, some
 
-MOST_COPIES = (
-    50  # that a set of near duplicates may hold; in hcd-mini there is none, in HCD pairs are reported
-)
 CONVERTED = ("greyscale", "alpha", "palette", "16 bit", "CMYK", "EXIF rotation", "multi-page")
 OTHER_SIZE = ("other size",)
 
@@ -31,13 +29,13 @@ class DataFindings:
     Attributes:
         odd_files: part, id, kind, detail of the files that were converted.
         blank: object (n,) of str, "" for a patch with something on it; row i describes row i of the train table.
-        near: int64 (n,), one number for all near duplicates of each other.
+        near: who is a near duplicate of whom; patches of the same pixels are in one group.
         stain_outliers: bool (n,).
     """
 
     odd_files: pd.DataFrame
     blank: NDArray[Any] | None = None
-    near: NDArray[np.int64] | None = None
+    near: NearGroups | None = None
     stain_outliers: NDArray[np.bool_] | None = None
 
 
@@ -80,7 +78,7 @@ def handle(train: pd.DataFrame, findings: DataFindings, settings: DataSettings) 
     if missing := [name for name in sorted(needed(settings)) if getattr(findings, name) is None]:
         raise ValueError(f"the settings need {missing}, which was not looked for")
     left = _annotated(train, findings)
-    dropped, sentences, stops = [_table(pd.Series(dtype=str), left)], _part_crowds(left), []
+    dropped, sentences, stops = [_table(pd.Series(dtype=str), left)], _crowds(train, findings.near), []
     for kind, (name, find) in KINDS.items():
         action = getattr(settings, kind)
         reasons = find(left, action)
@@ -109,22 +107,15 @@ def _annotated(train: pd.DataFrame, findings: DataFindings) -> pd.DataFrame:
         _converted=_kinds_by_id(train["id"], odd, CONVERTED),
         _other_size=_kinds_by_id(train["id"], odd, OTHER_SIZE),
         _blank="" if blank is None else blank,
-        _near=np.arange(len(train)) if near is None else near,
+        _near=np.arange(len(train)) if near is None else near.number,
         _outlying=False if outlying is None else outlying,
     )
 
 
-def _part_crowds(left: pd.DataFrame) -> list[str]:
-    """Take chains of look-alikes apart (in place): drawings and digits resemble each other without being copies."""
-    sizes = left.groupby("_near")["id"].transform("size")
-    crowded = sizes > MOST_COPIES
-    if not crowded.any():
-        return []
-    left.loc[crowded, "_near"] = left["_near"].max() + 1 + np.arange(crowded.sum())
-    return [
-        f"{crowded.sum():,} training patches look alike in chains of more than {MOST_COPIES}: not taken for near "
-        "duplicates of each other."
-    ]
+def _crowds(train: pd.DataFrame, near: NearGroups | None) -> list[str]:
+    parted = 0 if near is None else train["pixel_hash"][near.parted].nunique()
+    sentence = crowd_sentence(parted, "training patches")
+    return [sentence] if sentence else []
 
 
 def _kinds_by_id(ids: pd.Series, odd: pd.DataFrame, kinds: tuple[str, ...]) -> pd.Series:
@@ -155,21 +146,26 @@ def _conflicting(left: pd.DataFrame, _: str) -> pd.Series:
     return "same pixels, other label: set " + torn["pixel_hash"].astype(str)
 
 
-def _repeated(column: str, what: str) -> Finder:
-    """All but the first by id; where they are to be dropped, of each label: labels that differ are another matter.
+def _repeated(left: pd.DataFrame, action: str) -> pd.Series:
+    """All but the first by id; where they are to be dropped, of each label: labels that differ are another matter."""
+    ordered = left.sort_values("id", kind="stable")
+    keys = ["pixel_hash", "label"] if action == "drop" else ["pixel_hash"]
+    first = ordered.groupby(keys)["id"].transform("first")
+    return ("same pixels as " + first)[ordered["id"] != first]
 
-    Near duplicates are counted apart from exact ones, which the other kind deals with.
+
+def _nearly_repeated(left: pd.DataFrame, action: str) -> pd.Series:
+    """The same of near duplicates: the first picture stays, and with any other picture go all patches that show it.
+
+    Exact copies of one picture are dealt with by their own kind: where nothing is dropped a picture counts once.
     """
-
-    def find(left: pd.DataFrame, action: str) -> pd.Series:
-        ordered = left.sort_values("id", kind="stable")
-        if column != "pixel_hash":
-            ordered = ordered.drop_duplicates("pixel_hash")
-        keys = [column, "label"] if action == "drop" else [column]
-        first = ordered.groupby(keys)["id"].transform("first")
-        return (f"{what} " + first)[ordered["id"] != first]
-
-    return find
+    ordered = left.sort_values("id", kind="stable")
+    if action != "drop":
+        ordered = ordered.drop_duplicates("pixel_hash")
+    keys = ["_near", "label"] if action == "drop" else ["_near"]
+    groups = ordered.groupby(keys)
+    other = ordered["pixel_hash"] != groups["pixel_hash"].transform("first")
+    return ("nearly the same as " + groups["id"].transform("first"))[other]
 
 
 KINDS: dict[str, tuple[str, Finder]] = {
@@ -178,8 +174,8 @@ KINDS: dict[str, tuple[str, Finder]] = {
     "blank": ("are blank", _named("_blank")),
     "stain_outliers": ("have colours far from all others", _outlying),
     "conflicting_labels": ("have the same pixels as one of another label", _conflicting),
-    "duplicates": ("repeat the pixels of another", _repeated("pixel_hash", "same pixels as")),
-    "near_duplicates": ("are near duplicates of another", _repeated("_near", "nearly the same as")),
+    "duplicates": ("repeat the pixels of another", _repeated),
+    "near_duplicates": ("are near duplicates of another", _nearly_repeated),
 }
 """Settings of `DataSettings` that are decided here, each with what is said of its patches and how they are found."""
 
@@ -199,9 +195,15 @@ def _twins(left: pd.DataFrame, settings: DataSettings) -> pd.Series:
     """The first id of the patches that must stay together; a patch's own where it stands alone."""
     alone = left["id"]
     pixels = alone if settings.duplicates == "keep" else left["pixel_hash"]
-    tissue = alone if settings.near_duplicates == "keep" else left["_near"]
+    tissue = alone if settings.near_duplicates == "keep" else _tissue(left)
     groups = pd.Series(connect(pixels, tissue), index=left.index)
     return alone.groupby(groups).transform("min").astype(str)
+
+
+def _tissue(left: pd.DataFrame) -> pd.Series:
+    """The near group; a row's own where its group shows one picture only, for exact copies are another setting's."""
+    pictures = left.groupby("_near")["pixel_hash"].transform("nunique")
+    return left["_near"].where(pictures > 1, -1 - np.arange(len(left)))
 
 
 def _check_stops(stops: list[tuple[str, str]]) -> None:

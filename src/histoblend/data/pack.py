@@ -21,6 +21,7 @@ import pandas as pd
 
 from histoblend.competition.contract import FILE, Competition
 from histoblend.config import DataSettings
+from histoblend.data.odd_files import UNREADABLE
 from histoblend.data.pack_files import damaged, open_images, read_pack
 from histoblend.data.pack_record import recorded, remember, remembered_odd, stamp_of
 from histoblend.data.pack_space import check_space
@@ -50,6 +51,12 @@ class Pack:
     note: str
     side: int
     odd_files: pd.DataFrame
+
+    @property
+    def unreadable(self) -> pd.DataFrame:
+        """id, detail of the training files that were dropped because they could not be read."""
+        odd = self.odd_files
+        return odd.loc[(odd["part"] == "train") & (odd["kind"] == UNREADABLE), ["id", "detail"]]
 
     def train_images(self) -> npt.NDArray[np.uint8]:
         """A read-only memory map uint8 (n, side, side, 3), RGB."""

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from histoblend.competition.contract import Competition
@@ -84,14 +83,20 @@ def _odd_rows(part: str, ids: list[str], told: list[Chunk]) -> list[OddRow]:
 
 
 def _check_rows(arrays: dict[str, ArrayFile], competition: Competition) -> None:
-    """Every row of an array file is listed exactly once: else labels and pictures do not belong together."""
+    """Each listed row of an array file is there and listed once: else labels and pictures do not belong together.
+
+    That there are as many labels as pictures is for the reader of the layout to check: an audit leaves rows of
+    unsound labels out.
+    """
     listed = pd.concat([competition.train[["path", "row"]], competition.test[["path", "row"]]])
     for path, array in arrays.items():
-        rows = np.sort(listed.loc[listed["path"] == path, "row"].to_numpy())
-        if not np.array_equal(rows, np.arange(len(array))):
+        rows = listed["row"][listed["path"] == path]
+        wrong = rows[rows.duplicated() | (rows < 0) | (rows >= len(array))]
+        if len(wrong):
             raise DataRefusal(
-                f"{path} has {len(array):,} pictures; labels or ids are there for {len(rows):,}.",
-                "one label or id for each row",
+                f"{path} has {len(array):,} pictures; labels or ids name rows twice or beyond them: row "
+                f"{some(sorted(wrong))}.",
+                "at most one label or id for each row",
                 "use the files that belong together.",
             )
 

@@ -17,19 +17,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from histoblend.competition.recognise import PICTURE_FORMATS
 from histoblend.data import tiff_header as tiff
 from histoblend.data.odd_files import ALPHA, CMYK, GREYSCALE, PAGES, PALETTE, ROTATED, SIXTEEN_BIT, SUFFIX
 
 UInt8Array = npt.NDArray[np.uint8]
 
-SUFFIXES = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "PNG": (".png",),
-    "TIFF": (".tif", ".tiff"),
-    "BMP": (".bmp",),
-    "GIF": (".gif",),
-    "WEBP": (".webp",),
-}
 SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -41,7 +34,7 @@ SIGNATURES = {
     b"GIF87a": "GIF",
     b"GIF89a": "GIF",
 }
-_FORMAT_OF_SUFFIX = {suffix: name for name, suffixes in SUFFIXES.items() for suffix in suffixes}
+_FORMAT_OF_SUFFIX = {suffix: name for name, suffixes in PICTURE_FORMATS.items() for suffix in suffixes}
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -6,20 +6,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from histoblend.config import DataSettings
-from histoblend.data import duplicates
+from histoblend.data import duplicates, near_candidates, near_duplicates, perceptual_hash
 from histoblend.data.blank import blank_kinds
-from histoblend.data.duplicates import near_duplicate_groups
+from histoblend.data.duplicates import NearGroups, near_groups
 from histoblend.data.handling import DataFindings, needed
+from histoblend.data.near_duplicates import near_pairs
 from histoblend.data.outliers import OUTLYING, colour_distances
 from histoblend.data.pack import Pack
 from histoblend.data.stain import stain_statistics
-from histoblend.workspace import atomic_write, file_hash
+from histoblend.workspace import atomic_write, file_hash, fingerprint
 
 Progress = Callable[[int, int], None]
 IMAGES_AT_A_TIME = 256
+NEAR_METHOD = (duplicates, near_candidates, near_duplicates, perceptual_hash)
+"""All the code that decides who is a near duplicate: when any of it changes, groups kept before count no more."""
 
 
 def screened(pack: Pack, settings: DataSettings, progress: Progress | None = None) -> DataFindings:
@@ -39,16 +43,30 @@ def screened(pack: Pack, settings: DataSettings, progress: Progress | None = Non
     )
 
 
-def kept_near_groups(pack: Pack, progress: Progress | None = None) -> NDArray[np.int64]:
-    """Group number int64 (n,) of each training patch, one for all near duplicates; exact copies stand alone."""
-    version = file_hash(Path(duplicates.__file__))  # a change of the code must not meet old groups
-    path = pack.folder / f"train.near-{version}.npy"
+def kept_near_groups(pack: Pack, progress: Progress | None = None) -> NearGroups:
+    """The near duplicates among the training patches; exact copies share the group of the picture they repeat."""
+    path = pack.folder / f"train.near-{near_method_version()}.npy"
     if not path.exists():
-        first = np.flatnonzero(~pack.train["pixel_hash"].duplicated())  # exact copies are known already
-        groups = near_duplicate_groups(pack.train_images(), first, progress)
+        found = _near_groups_of_pictures(pack, progress)
         with atomic_write(path) as temporary:
-            np.save(temporary, groups)
-    return np.asarray(np.load(path), np.int64)
+            np.save(temporary, np.stack([found.number, found.parted.astype(np.int64)]))
+    number, parted = np.load(path)
+    return NearGroups(np.asarray(number, np.int64), parted.astype(bool))
+
+
+def near_method_version() -> str:
+    """Twelve hex digits of the code of the method."""
+    return fingerprint([file_hash(Path(str(module.__file__))) for module in NEAR_METHOD])
+
+
+def _near_groups_of_pictures(pack: Pack, progress: Progress | None) -> NearGroups:
+    """Each picture is compared once, by the first patch that shows it, and the rest of its patches follow that one."""
+    picture, _ = pd.factorize(pack.train["pixel_hash"])
+    first = np.flatnonzero(~pack.train["pixel_hash"].duplicated())  # of picture 0, 1, ...
+    pairs = near_pairs(pack.train_images(), first, progress)
+    ends = {end: picture[pairs[end].to_numpy(np.intp)] for end in ("first", "second")}
+    groups = near_groups(len(first), pairs.assign(**ends))
+    return NearGroups(groups.number[picture], groups.parted[picture])
 
 
 def _outlying(images: NDArray[np.uint8], blank: NDArray[np.object_]) -> NDArray[np.bool_]:

@@ -69,7 +69,9 @@ def assign_slides(
     if policy == "none":
         slide = pd.Series(train["id"].to_numpy(), index=pd.Index(train["id"], name="id"), name="slide")
         return Slides(
-            slide, "none", "Slides are ignored, as asked: random folds, whose scores read too high."
+            slide,
+            "none",
+            "Slides are ignored, as asked: where several patches come from one slide, scores read too high.",
         )
     return _from_stains(train["id"], images, seed, clusters)
 

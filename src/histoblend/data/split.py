@@ -16,7 +16,7 @@ from histoblend.data.handling import Handled, handle
 from histoblend.data.pack import Pack
 from histoblend.data.screening import screened
 from histoblend.data.slides import assign_slides
-from histoblend.errors import ArtifactRefusal
+from histoblend.errors import ArtifactRefusal, some
 from histoblend.workspace import Workspace, file_hash, fingerprint, read_json, write_csv, write_json
 
 Progress = Callable[[int, int], None]
@@ -80,7 +80,7 @@ def make_split(
         DataRefusal: the data cannot be split so, or holds what the settings say to stop at.
     """
     slide_map, _ = resolve_slide_map(competition, settings.folds)
-    wanted = _identity(slide_map, pack, settings)
+    wanted = _identity(slide_map, pack.fingerprint, settings)
     if workspace.folds.exists() and workspace.folds_record.exists():
         return _kept(workspace, pack, wanted)
     handled = handle(pack.train, screened(pack, settings.data, progress), settings.data)
@@ -88,16 +88,37 @@ def make_split(
     slides = assign_slides(handled.kept, policy, slide_map, images, seed)
     frame = handled.kept.assign(slide=handled.kept["id"].map(slides.slide))
     folds = make_folds(frame, settings.folds.count, seed)
-    write_csv(workspace.patches, _patches_table(handled))
+    patches = _patches_table(handled, pack)
+    write_csv(workspace.patches, patches)
     write_folds(workspace.folds, folds)
-    found = {"policy": slides.policy, "sentence": slides.sentence, "handling": list(handled.sentences)}
+    sentences = [*_unread_sentence(pack), *handled.sentences]
+    if len(handled.kept) < len(pack.train) + len(pack.unreadable):
+        sentences.append(_what_is_left(handled.kept, competition.classes))
+    found = {"policy": slides.policy, "sentence": slides.sentence, "handling": sentences}
     write_json(workspace.folds_record, {"settings": wanted, **found})
-    return _split(folds, _patches_table(handled), pack, found)
+    return _split(folds, patches, pack, found)
 
 
-def _identity(slide_map: Path | pd.Series | None, pack: Pack, settings: SplitSettings) -> dict[str, Any]:
+def check_split(
+    workspace: Workspace, competition: Competition, data: str | None, settings: SplitSettings
+) -> None:
+    """Refuse a split that is there and was made otherwise; without the data's fingerprint by settings alone.
+
+    Raises:
+        ArtifactRefusal: it was.
+    """
+    if not (workspace.folds.exists() and workspace.folds_record.exists()):
+        return
+    slide_map, _ = resolve_slide_map(competition, settings.folds)
+    wanted = _identity(slide_map, data, settings)
+    _refuse_differences(workspace, read_json(workspace.folds_record)["settings"], wanted)
+
+
+def _identity(
+    slide_map: Path | pd.Series | None, data: str | None, settings: SplitSettings
+) -> dict[str, Any]:
     """What decides the split, as plain data; a slide map is known by its content, not by where it lies today."""
-    wanted: dict[str, Any] = {**settings.folds.model_dump(mode="json"), "data": pack.fingerprint}
+    wanted: dict[str, Any] = {**settings.folds.model_dump(mode="json"), "data": data}
     wanted["slide_map"] = None
     if isinstance(slide_map, pd.Series):
         wanted["slide_map"] = fingerprint(slide_map.sort_index().to_dict())
@@ -107,18 +128,35 @@ def _identity(slide_map: Path | pd.Series | None, pack: Pack, settings: SplitSet
     return wanted | {f"data.{key}": value for key, value in handling.items()}
 
 
-def _patches_table(handled: Handled) -> pd.DataFrame:
+def _unread_sentence(pack: Pack) -> list[str]:
+    ids = list(pack.unreadable["id"])
+    return (
+        [f"{len(ids):,} training files unreadable: dropped (data.unreadable=drop): {some(ids)}"]
+        if ids
+        else []
+    )
+
+
+def _what_is_left(kept: pd.DataFrame, classes: tuple[str, ...]) -> str:
+    counts = kept["label"].value_counts().reindex(range(len(classes)), fill_value=0)
+    each = ", ".join(f"{name} {counts[label]:,}" for label, name in enumerate(classes))
+    return f"{len(kept):,} training patches are left: {each}."
+
+
+def _patches_table(handled: Handled, pack: Pack) -> pd.DataFrame:
     """id,twins,dropped of every training patch, sorted by id; `dropped` is the reason or empty."""
     kept = handled.kept[["id", "twins"]].assign(dropped=NOT_DROPPED)
     dropped = handled.dropped.rename(columns={"reason": "dropped"}).assign(twins="")
-    return pd.concat([kept, dropped[["id", "twins", "dropped"]]]).sort_values("id", ignore_index=True)
+    unread = pack.unreadable[["id"]].assign(twins="", dropped="unreadable: " + pack.unreadable["detail"])
+    table = pd.concat([kept, dropped[["id", "twins", "dropped"]], unread])
+    return table.sort_values("id", ignore_index=True)
 
 
-def _kept(workspace: Workspace, pack: Pack, wanted: dict[str, Any]) -> Split:
-    record = read_json(workspace.folds_record)
-    before = record["settings"]
+def _refuse_differences(workspace: Workspace, before: dict[str, Any], wanted: dict[str, Any]) -> None:
     differences = [
-        f"{key}: {before.get(key)} -> {wanted[key]}" for key in wanted if before.get(key) != wanted[key]
+        f"{key}: {before.get(key)} -> {value}"
+        for key, value in wanted.items()
+        if before.get(key) != value and (key, value) != ("data", None)
     ]
     if differences:
         raise ArtifactRefusal(
@@ -126,16 +164,21 @@ def _kept(workspace: Workspace, pack: Pack, wanted: dict[str, Any]) -> Split:
             "one split for all experiments of an output folder",
             "undo the change, or start in a new output folder (--output).",
         )
-    patches = _read_patches(workspace.patches, pack.train)
+
+
+def _kept(workspace: Workspace, pack: Pack, wanted: dict[str, Any]) -> Split:
+    record = read_json(workspace.folds_record)
+    _refuse_differences(workspace, record["settings"], wanted)
+    patches = _read_patches(workspace.patches, {*pack.train["id"], *pack.unreadable["id"]})
     kept = pack.train[pack.train["id"].isin(patches["id"][patches["dropped"] == NOT_DROPPED])]
     found = {key: record[key] for key in ("policy", "sentence", "handling")}
     return _split(read_folds(workspace.folds, kept), patches, pack, found)
 
 
-def _read_patches(path: Path, train: pd.DataFrame) -> pd.DataFrame:
+def _read_patches(path: Path, ids: set[str]) -> pd.DataFrame:
     try:
         patches = pd.read_csv(path, dtype=str, keep_default_na=False)
-        whole = list(patches.columns) == ["id", "twins", "dropped"] and set(patches["id"]) == set(train["id"])
+        whole = list(patches.columns) == ["id", "twins", "dropped"] and set(patches["id"]) == ids
     except (OSError, ValueError):
         whole = False
     if not whole or patches["id"].duplicated().any():
@@ -152,7 +195,7 @@ def _split(folds: pd.DataFrame, patches: pd.DataFrame, pack: Pack, found: dict[s
     rows = pack.train[["id"]].reset_index().merge(folds, on="id", validate="one_to_one")
     rows = rows.merge(patches[["id", "twins"]], on="id", validate="one_to_one").set_index("index")
     dropped = patches[patches["dropped"] != NOT_DROPPED].rename(columns={"dropped": "reason"})
-    assert len(rows) + len(dropped) == len(pack.train)
+    assert len(rows) + len(dropped) == len(pack.train) + len(pack.unreadable)
     return Split(
         folds=rows.rename_axis(None)[["id", "label", "slide", "fold", "twins"]],
         dropped=dropped[["id", "reason"]].reset_index(drop=True),

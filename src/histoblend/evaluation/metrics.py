@@ -32,6 +32,8 @@ class Metrics:
     """Training and prediction of all folds together."""
     images_per_second: float | None = None
     """In training, mean over folds."""
+    accuracy: float | None = None
+    """Share of patches whose most probable class is theirs, out of fold; of more than two classes only."""
     local_leaderboard: float | None = None
     """AUC on the test patches whose labels are known: those of a synthetic competition, or held-out ones."""
     about: dict[str, Any] = field(default_factory=dict)
@@ -69,8 +71,11 @@ def scored(table: pd.DataFrame) -> dict[str, Any]:
     labels, folds = table["label"].to_numpy(), table["fold"].to_numpy()
     by_fold = fold_aucs(labels, table_logits(table), folds)
     values = np.array(list(by_fold.values()))
+    logits = table_logits(table)
+    several = logits.shape[1] > 1
     return {
-        "auc_pooled": pooled_auc(labels, table_logits(table), folds),
+        "accuracy": float(np.mean(logits.argmax(axis=1) == labels)) if several else None,
+        "auc_pooled": pooled_auc(labels, logits, folds),
         "auc_fold_mean": float(values.mean()),
         "auc_fold_std": float(values.std(ddof=1)) if len(values) > 1 else 0.0,
         "auc_by_fold": {str(fold): value for fold, value in by_fold.items()},

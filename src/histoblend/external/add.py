@@ -23,6 +23,7 @@ from histoblend.external.members import KIND, external_metrics, is_external
 from histoblend.external.tables import ForeignScores, check_folds, check_labels, foreign_scores, read_foreign
 from histoblend.inference.tables import (
     out_of_fold_table,
+    read_out_of_fold,
     read_test,
     table_logits,
     test_table,
@@ -41,6 +42,8 @@ from histoblend.workspace import (
     write_text,
 )
 from histoblend.yaml_files import read_yaml
+
+SUSPICIOUS = 0.4  # by how much a rank correlation on test may lie below that out of fold
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ def add_external(request: AddRequest, display: Display, environment: Mapping[str
         display.tell(f"{request.name} was added before, with the same content: nothing to do.")
         return folder
     tables = _tables(request, ground, display)
+    _check_direction(request, tables)
     with locked(workspace):
         _store(folder, record | {"read": tables.read}, tables, ground)
     _introduce(request.name, tables, ground, display)
@@ -183,6 +187,19 @@ def _tables(request: AddRequest, ground: Ground, display: Display) -> _Tables:
     return _Tables(out_of_fold, test, read)
 
 
+def _check_direction(request: AddRequest, tables: _Tables) -> None:
+    """Scores that rank against the labels would pull every blend down."""
+    if tables.out_of_fold is None:
+        return
+    found = scored(tables.out_of_fold)["auc_pooled"]
+    if found < 0.5:
+        raise ArtifactRefusal(
+            f"{request.oof} ranks against the labels: AUC {found:.4f}.",
+            "a score that is higher where the label is",
+            "is it the probability of the other class, or are its rows in another order than its ids?",
+        )
+
+
 def _told(scores: ForeignScores, path: Path, display: Display) -> dict[str, Any]:
     """Say how a table was understood; the same for the record."""
     columns = ", ".join(scores.columns)
@@ -235,11 +252,7 @@ def _introduce(name: str, tables: _Tables, ground: Ground, display: Display) -> 
             f"{name}: AUC {values['auc_pooled']:.4f} pooled, {values['auc_fold_mean']:.4f} mean of folds, of its "
             "own out-of-fold predictions on the shared folds."
         )
-        if values["auc_pooled"] < 0.5:
-            display.warn(f"{name} ranks against the labels: is it the probability of the other class?")
-    if tables.test is not None:
-        for sentence in _correlations(tables.test, ground):
-            display.tell(f"{name} on test: {sentence}")
+    _compare(name, tables, ground, display)
     if tables.out_of_fold is None:
         display.warn(
             f"{name} is test only: listed and compared, but with no out-of-fold predictions nothing says what it "
@@ -251,14 +264,31 @@ def _introduce(name: str, tables: _Tables, ground: Ground, display: Display) -> 
         display.tell(f"{name} joins ranking and blends at the next run in {ground.workspace.folder}.")
 
 
-def _correlations(test: pd.DataFrame, ground: Ground) -> list[str]:
-    """Rank correlation with each of our complete test tables; with more classes the mean over them."""
+def _correlations(tables: _Tables, ground: Ground) -> list[tuple[str, float | None, float]]:
+    """Name and rank correlation out of fold and on test with each of our complete experiments and blends."""
     found = []
     for path in own_tests(ground.workspace):
-        if path.parent.name.startswith("fold_") or len(test) < 2:
+        if path.parent.name.startswith("fold_") or len(ground.test_ids) < 2 or tables.test is None:
             continue
-        ours = one_vs_rest(table_logits(read_test(path, ground.test_ids)))
-        pairs = zip(one_vs_rest(table_logits(test)).T, ours.T, strict=True)
-        value = float(np.mean([spearmanr(one, other).statistic for one, other in pairs]))
-        found.append(f"rank correlation with {path.parent.name} {value:.3f}")
+        on_test = _rank_correlation(tables.test, read_test(path, ground.test_ids))
+        out_of_fold = None
+        if tables.out_of_fold is not None and (beside := path.with_name("oof.csv")).exists():
+            ours = read_out_of_fold(beside, ground.folds)
+            out_of_fold = _rank_correlation(tables.out_of_fold, ours)
+        found.append((path.parent.name, out_of_fold, on_test))
     return found
+
+
+def _rank_correlation(one: pd.DataFrame, other: pd.DataFrame) -> float:
+    """Spearman's, of tables in one order; with more classes the mean over them."""
+    pairs = zip(one_vs_rest(table_logits(one)).T, one_vs_rest(table_logits(other)).T, strict=True)
+    return float(np.mean([spearmanr(ours, theirs).statistic for ours, theirs in pairs]))
+
+
+def _compare(name: str, tables: _Tables, ground: Ground, display: Display) -> None:
+    """Say how the new predictions agree with ours; much less on test than out of fold is suspicious."""
+    for other, out_of_fold, on_test in _correlations(tables, ground):
+        before = "" if out_of_fold is None else f"out of fold {out_of_fold:.3f}, "
+        display.tell(f"{name}: rank correlation with {other}: {before}on test {on_test:.3f}.")
+        if out_of_fold is not None and on_test < out_of_fold - SUSPICIOUS:
+            display.warn(f"{name}: much less on test: do the rows of the test file stand beside their ids?")

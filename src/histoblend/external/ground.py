@@ -73,7 +73,7 @@ def read_ground(workspace: Workspace, data: Path | None, environment: Mapping[st
     about = {
         "slides_policy": made["policy"],
         "inner_split": None,
-        "data_set": Path(run["data"]["root"]).name,
+        "data_set": run["data"]["name"],
         "synthetic": run["data"]["synthetic"],
         "data_fingerprint": run["data"]["fingerprint"],
         "folds_fingerprint": run["folds"]["fingerprint"],

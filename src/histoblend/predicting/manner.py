@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from histoblend.data.fitting import Fitting
-from histoblend.inference.picture_logits import InOnePass, PictureLogits, tile_by_tile
 from histoblend.inference.tiles import Grid, default_stride
-from histoblend.inference.trained import TrainedModel
+from histoblend.predicting.picture_logits import InOnePass, PictureLogits, tile_by_tile
 from histoblend.predicting.request import PredictRequest
+from histoblend.predicting.trained import TrainedModel
 from histoblend.workspace import Workspace, read_json
 
 

@@ -10,12 +10,13 @@ import numpy as np
 from PIL import Image
 
 from histoblend.data.pictures import Picture, UInt8Array, Unreadable, picture_of, read_content
-from histoblend.inference.answers import Answer, answer_of, scores_of, tiles_table
-from histoblend.inference.picture_files import MAP_SUFFIX, TILES_SUFFIX, PictureFile
-from histoblend.inference.picture_logits import BATCH, Count
 from histoblend.inference.tiles import Grid
-from histoblend.inference.trained import TrainedModel
+from histoblend.predicting.answers import Answer, answer_of, scores_of, tiles_table
+from histoblend.predicting.learned import Learned
 from histoblend.predicting.manner import Manner
+from histoblend.predicting.picture_files import MAP_SUFFIX, TILES_SUFFIX, PictureFile
+from histoblend.predicting.picture_logits import BATCH, Count
+from histoblend.predicting.trained import TrainedModel
 from histoblend.reporting.probability_map import MapTitle, write_probability_map
 from histoblend.workspace import write_csv
 
@@ -28,14 +29,16 @@ class _Patch:
     pixels: UInt8Array
 
 
-def predicted(files: Sequence[PictureFile], manner: Manner, folder: Path, count: Count) -> list[Answer]:
+def predicted(
+    files: Sequence[PictureFile], manner: Manner, learned: Learned, folder: Path, count: Count
+) -> list[Answer]:
     """One answer a file, in their order; pictures that are one patch are predicted many at a time."""
     answers: dict[str, Answer] = {}
     waiting: list[_Patch] = []
     expected = [_expected_tiles(file, manner) for file in files]
     done, total = 0, sum(expected)
     for file, tiles in zip(files, expected, strict=True):
-        met = _met(file, manner, folder, _shifted(count, done, total))
+        met = _met(file, manner, learned, folder, _shifted(count, done, total))
         if isinstance(met, Answer):
             answers[met.picture] = met
         else:
@@ -64,7 +67,7 @@ def _shifted(count: Count, before: int, total: int) -> Count:
     return lambda done, _: count(before + done, total)
 
 
-def _met(file: PictureFile, manner: Manner, folder: Path, count: Count) -> Answer | _Patch:
+def _met(file: PictureFile, manner: Manner, learned: Learned, folder: Path, count: Count) -> Answer | _Patch:
     """The answer to a larger picture or to one that cannot be read; a patch to be predicted with others."""
     try:
         picture = picture_of(read_content(file.path), file.path.suffix)
@@ -73,9 +76,11 @@ def _met(file: PictureFile, manner: Manner, folder: Path, count: Count) -> Answe
     height, width = picture.image.shape[:2]
     grid = manner.grid(height, width)
     note = _note(picture, manner if grid is None else None)
+    how = learned.how(file.path, picture.image)
     if grid is None:
-        return _Patch(Answer(file.name, width, height, 1, note=note), manner.fitting.apply(picture.image))
-    return replace(_mapped(file, picture.image, grid, manner, folder, count), note=note)
+        known = Answer(file.name, width, height, 1, learned=how, note=note)
+        return _Patch(known, manner.fitting.apply(picture.image))
+    return replace(_mapped(file, picture.image, grid, manner, folder, count), learned=how, note=note)
 
 
 def _note(picture: Picture, manner: Manner | None) -> str:
@@ -97,7 +102,7 @@ def _patch_answers(patches: Sequence[_Patch], model: TrainedModel) -> dict[str, 
         told = answer_of(
             known.picture, (known.height, known.width), scores_of(one[None], model.classes), None
         )
-        answers[known.picture] = replace(told, note=known.note)
+        answers[known.picture] = replace(told, learned=known.learned, note=known.note)
     return answers
 
 

@@ -9,21 +9,22 @@ import pandas as pd
 
 from histoblend.config import Execution
 from histoblend.config_files import configs_folder
-from histoblend.errors import DataRefusal, some
+from histoblend.errors import DataRefusal, counted, some
 from histoblend.execution.device import prepare_device
-from histoblend.inference.answers import Answer, answers_table
-from histoblend.inference.picture_files import Listed, list_pictures
-from histoblend.inference.picture_logits import InOnePass
 from histoblend.inference.tiles import default_stride
-from histoblend.inference.trained import TrainedModel, load_trained
+from histoblend.predicting.answers import Answer, answers_table
+from histoblend.predicting.learned import Learned, learned_patches
 from histoblend.predicting.manner import Manner, manner_of
+from histoblend.predicting.picture_files import Listed, list_pictures
+from histoblend.predicting.picture_logits import InOnePass
 from histoblend.predicting.pictures import predicted
 from histoblend.predicting.request import Destination, PredictRequest, destination_of
+from histoblend.predicting.trained import TrainedModel, load_trained
 from histoblend.preparation import default_output
 from histoblend.reporting.prediction_table import printed_answers, spoken_answer
 from histoblend.reporting.progress import Display
 from histoblend.reporting.time_left import TimeLeft
-from histoblend.workspace import Workspace, write_csv
+from histoblend.workspace import Workspace, scratch_folder, write_csv
 
 BORDERS = (
     "In one pass a patch is surrounded by its neighbours, in training it was by zeros: probabilities are near those "
@@ -49,13 +50,16 @@ def predict_pictures(
     prepare_device(Execution())
     model = load_trained(request.model, workspace, request.views)
     manner = manner_of(request, model, workspace)
-    _introduce(manner, listed, workspace, display)
+    learned = learned_patches(workspace, scratch_folder(workspace, environment), manner.fitting)
+    _introduce(manner, listed, display)
     with display.counting("Predicting, in tiles") as count:
-        answers = predicted(listed.pictures, manner, destination.folder, TimeLeft(count, display.tell))
+        told = TimeLeft(count, display.tell)
+        answers = predicted(listed.pictures, manner, learned, destination.folder, told)
+    _warn_of_learned(answers, learned, display)
     return _concluded(answers, manner, destination, display)
 
 
-def _introduce(manner: Manner, listed: Listed, workspace: Workspace, display: Display) -> None:
+def _introduce(manner: Manner, listed: Listed, display: Display) -> None:
     model = manner.model
     if model.synthetic:
         display.warn(
@@ -67,13 +71,7 @@ def _introduce(manner: Manner, listed: Listed, workspace: Workspace, display: Di
     if manner.whole:
         display.tell("Each picture is taken as one patch, whatever its size.")
     if listed.others:
-        display.tell(f"Not looked at, by their suffix: {_counted(listed.others, 'other file')}.")
-    learned = _named_like_training(listed, workspace)
-    if learned:
-        display.warn(
-            f"{len(learned):,} of the pictures bear the name of a training patch ({some(learned, 3)}): networks that "
-            "have learned them speak here. Their honest predictions stand in the model's oof.csv."
-        )
+        display.tell(f"Not looked at, by their suffix: {counted(listed.others, 'other file')}.")
     if isinstance(manner.logits, InOnePass):
         display.tell(BORDERS)
     if manner.stride > default_stride(model.side) and not manner.whole:
@@ -85,22 +83,24 @@ def _introduce(manner: Manner, listed: Listed, workspace: Workspace, display: Di
 
 def _described(model: TrainedModel) -> str:
     members = [
-        f"{member.name}, {_counted(len(member.networks), 'fold')}, {_counted(len(member.views), 'view')}"
+        f"{member.name}, {counted(len(member.networks), 'fold')}, {counted(len(member.views), 'view')}"
         for member in model.members
     ]
     alone = len(members) == 1 and model.members[0].name == model.name
     return members[0] if alone else f"{model.name}, the logit mean of {'; '.join(members)}"
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
-def _named_like_training(listed: Listed, workspace: Workspace) -> list[str]:
-    if not workspace.folds.exists():
-        return []
-    known = set(pd.read_csv(workspace.folds, dtype={"id": str}, usecols=["id"])["id"])
-    return [one.name for one in listed.pictures if one.path.stem in known]
+def _warn_of_learned(answers: Sequence[Answer], learned: Learned, display: Display) -> None:
+    found = [f"{answer.picture}: {answer.learned}" for answer in answers if answer.learned]
+    if not found:
+        return
+    by = "pixels or name"
+    if learned.by_pixels is None:
+        by = "name alone, for the pixel cache that would tell for sure is gone"
+    display.warn(
+        f"Met in training, by {by}: {len(found):,} of {counted(len(answers), 'picture')} ({some(found, 3)}). Networks "
+        "that have learned them speak here; their honest predictions stand in the model's oof.csv."
+    )
 
 
 def _concluded(
@@ -122,9 +122,11 @@ def _concluded(
     if destination.table is not None:
         write_csv(destination.table, table)
     if len(answers) == 1:
-        display.tell(spoken_answer(answers[0]))
+        display.tell(spoken_answer(answers[0].row()))
     else:
-        display.show(printed_answers(answers, f"Probabilities by {manner.model.name}"))
+        display.show(
+            printed_answers([answer.row() for answer in answers], f"Probabilities by {manner.model.name}")
+        )
     if faults:
         display.warn(f"{len(faults):,} of {len(answers):,} pictures could not be read: {some(faults)}.")
     _tell_places(answers, destination, display)

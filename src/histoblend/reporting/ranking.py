@@ -12,7 +12,7 @@ from rich.table import Table
 from histoblend.evaluation.metrics import Metrics
 
 COLUMNS = [
-    "rank", "name", "kind", "status", "auc_pooled", "auc_fold_mean", "auc_fold_std", "tta_gain", "folds",
+    "rank", "name", "kind", "status", "auc_pooled", "auc_fold_mean", "auc_fold_std", "accuracy", "tta_gain", "folds",
     "slides_policy", "inner_split", "minutes", "images_per_second", "data_set", "synthetic", "local_leaderboard",
     "public_score", "private_score", "config_fingerprint", "data_fingerprint", "folds_fingerprint",
 ]  # fmt: skip
@@ -41,6 +41,7 @@ def _row(one: Metrics) -> dict[str, Any]:
         "auc_pooled": one.auc_pooled,
         "auc_fold_mean": one.auc_fold_mean,
         "auc_fold_std": one.auc_fold_std,
+        "accuracy": one.accuracy,
         "tta_gain": one.tta_gain,
         "folds": " ".join(map(str, one.folds)),
         "minutes": one.minutes,
@@ -63,28 +64,40 @@ def printed_ranking(table: pd.DataFrame, width: int = WIDE) -> Table:
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
-        caption="yardstick: ranked, not blended; partial: not all folds, ranked apart, not blended",
+        caption=_caption(table),
         caption_justify="left",
     )
-    headings = ["#", "name", "AUC", "folds: mean ± std", "TTA", "folds"]
+    several = bool(table["accuracy"].notna().any())
+    headings = ["#", "name", "AUC", *(["accuracy"] if several else []), "folds: mean ± std", "TTA", "folds"]
     headings += (["test*"] if held_out else []) + (["min", "img/s"] if width >= WIDE else [])
     for heading in headings:
         printed.add_column(heading, justify="left" if heading in ("name", "folds") else "right", no_wrap=True)
     for row in table.to_dict("records"):
         printed.add_row(
-            *_cells(row, held_out)[: len(headings)], style="bold" if row["kind"] == "blend" else None
+            *_cells(row, held_out, several)[: len(headings)], style="bold" if row["kind"] == "blend" else None
         )
     if held_out:
         kind = "synthetic test patches" if synthetic else "held-out patches, which no training saw"
-        printed.caption = f"{printed.caption}\ntest*: AUC on the {kind}"
+        printed.caption = f"{printed.caption}\ntest*: AUC on the {kind}".strip()
     return printed
 
 
-def _cells(row: dict[str, Any], held_out: bool) -> list[str]:
+def _caption(table: pd.DataFrame) -> str:
+    """What the words in the table mean, those that stand in it."""
+    words = {
+        "yardstick: ranked, not blended": (table["kind"] == "yardstick").any(),
+        "partial: not all folds, ranked apart, not blended": (table["status"] == "partial").any(),
+        "test only: of unknown worth, not blended": (table["status"] == "test only").any(),
+    }
+    return "; ".join(word for word, stands in words.items() if stands)
+
+
+def _cells(row: dict[str, Any], held_out: bool, several: bool) -> list[str]:
     cells = [
         str(row["rank"]) if row["status"] == "complete" else row["status"],
         row["name"] + (f" ({row['kind']})" if row["kind"] in ("yardstick", "external") else ""),
         _number(row["auc_pooled"], ".4f"),
+        *([_number(row["accuracy"], ".4f")] if several else []),
         _number(row["auc_fold_mean"], ".4f")
         + (f" ± {row['auc_fold_std']:.4f}" if " " in row["folds"] else ""),
         _number(row["tta_gain"], "+.4f"),

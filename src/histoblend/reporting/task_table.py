@@ -31,6 +31,8 @@ def printed_tasks(
     table = Table(
         title=f"Tasks (experiment x fold) on {device.name}; times are estimates until measured",
         title_justify="left",
+        caption="patches: drawn for training in all epochs together, repeats included",
+        caption_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )

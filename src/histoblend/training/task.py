@@ -43,7 +43,7 @@ class Task:
 class TaskInputs:
     """What all tasks of a run share.
 
-    `folds` has the columns id, label, slide, fold, pixel_hash; its index counts the rows of the pack's train array.
+    `folds` has the columns id, label, slide, fold, twins; its index counts the rows of the pack's train array.
     """
 
     workspace: Workspace

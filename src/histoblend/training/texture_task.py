@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from histoblend.data import stain, texture
+from histoblend.data.pack_files import open_images
 from histoblend.models.parameters import TextureHgb
 from histoblend.models.texture_hgb import fit_texture_hgb
 from histoblend.training.task import Task, TaskInputs, Trained
@@ -43,7 +44,7 @@ def kept_features(images_path: Path, threads: int) -> np.ndarray:
     """Texture statistics float32 (n, d) of a pack's array, computed once and kept beside it."""
     path = images_path.with_name(f"{images_path.stem}.texture-{code_hash()}.npy")
     if not path.exists():
-        features = computed_features(np.load(images_path, mmap_mode="r"), threads)
+        features = computed_features(open_images(images_path.parent, images_path.stem), threads)
         with atomic_write(path) as temporary:
             np.save(temporary, features)
     return np.asarray(np.load(path))
@@ -56,6 +57,6 @@ def code_hash() -> str:
 
 def computed_features(images: np.ndarray, threads: int) -> np.ndarray:
     """Texture statistics float32 (n, d) of uint8 images (n, h, w, 3), chunk by chunk."""
-    chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
+    chunks = [images[start : start + CHUNK] for start in range(0, max(1, len(images)), CHUNK)]
     with ThreadPoolExecutor(min(threads, os.cpu_count() or 1)) as pool:
         return np.concatenate(list(pool.map(texture.texture_features, chunks)))

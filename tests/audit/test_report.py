@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from histoblend.audit.findings import Finding, Part, in_order, patch_rows, plural
-from histoblend.reporting.audit_report import (
+from histoblend.audit.findings import Finding, Part, in_order, patch_rows
+from histoblend.audit.report import (
     WIDE,
     audit_sheets,
     closing,
@@ -83,21 +83,23 @@ def test_sheets_are_cut_into_pages_and_leave_out_what_has_no_picture() -> None:
     assert looker([], ())("train", "a") is None
 
 
-def test_words_and_order() -> None:
-    assert plural(1, "patch") == "1 patch" and plural(1200, "patch") == "1,200 patches"
-    assert plural(2, "set") == "2 sets"
+def test_the_gravest_comes_first() -> None:
     severities = [Finding("a", "note", "", ""), Finding("b", "wrong", "", ""), Finding("c", "odd", "", "")]
     assert [one.kind for one in in_order(severities)] == ["b", "c", "a"]
 
 
 def test_closing_tells_found_from_not_found_from_not_looked_for() -> None:
-    empty = Finding("near duplicates", "note", "train", "Only crowds.")
-    said = closing([finding(), empty, pair({"sets": 1})], ["label suspects: no predictions"])
+    empty = Finding("look-alikes", "note", "train", "Only crowds.", number=60)
+    said = closing([finding(), empty, pair({"sets": 1})], {"label suspects": "no predictions"})
     assert said[0] == "1 wrong, 1 odd, 1 facts."
     absent = said[1]
     assert "near duplicates" in absent and "unreadable files" in absent
     assert not any(name in absent for name in ("blank", "exact duplicates", "label suspects"))
     assert said[2] == "Not looked for: label suspects: no predictions."
+    said = closing([finding()], dict.fromkeys(["blank patches", "other sizes", "other suffixes"], "unread"))
+    assert (
+        said[2] == "Not looked for: other sizes, other suffixes: unread."
+    )  # blank ones were found all the same
 
 
 def test_the_labelled_centre_is_outlined_where_labels_are_in_doubt() -> None:

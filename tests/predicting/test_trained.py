@@ -9,8 +9,8 @@ import yaml
 
 from histoblend.data.pictures import read_picture
 from histoblend.errors import ArtifactRefusal, ConfigRefusal
-from histoblend.inference.known_models import usable_models
-from histoblend.inference.trained import load_trained
+from histoblend.predicting.known_models import usable_models
+from histoblend.predicting.trained import load_trained
 from histoblend.workspace import Workspace, read_json, write_json
 
 
@@ -41,15 +41,38 @@ def test_only_finished_folds_speak_and_that_is_said(finished: Path) -> None:
     assert model.notes == ("first: 1 of its 2 folds are finished; only they are averaged.",)
 
 
-def test_equal_seeds_share_a_members_weight(finished: Path) -> None:
-    experiments = finished / "experiments"
+def with_seeds(finished: Path, *members: str) -> dict[str, float]:
+    """Weights of the blend, two more seeds of `first` beside it; `members` of `first` as recorded, if any are."""
+    experiments, path = finished / "experiments", finished / "ensembles/toy_logit_mean/weights.json"
     for number in (1, 2):
         (experiments / f"first.seed{number}").symlink_to(experiments / "first")
+    content = read_json(path)
+    assert content["members"] == {"first": ["first"], "second": ["second"]}
+    recorded = {"members": {"first": list(members), "second": ["second"]}} if members else {}
+    write_json(path, {key: content[key] for key in ("rule", "weights")} | recorded)
     model = load_trained("toy_logit_mean", Workspace(finished))
-    weights = {member.name: member.weight for member in model.members}
-    assert weights == pytest.approx(
+    return {member.name: member.weight for member in model.members}
+
+
+def test_equal_seeds_share_a_members_weight(finished: Path) -> None:
+    weights = with_seeds(finished, "first", "first.seed2")
+    assert weights == pytest.approx({"first": 1 / 4, "first.seed2": 1 / 4, "second": 1 / 2})
+
+
+def test_seeds_that_were_not_blended_do_not_speak(finished: Path) -> None:
+    assert with_seeds(finished, "first") == pytest.approx({"first": 1 / 2, "second": 1 / 2})
+
+
+def test_blends_that_name_no_seeds_are_taken_to_hold_all(finished: Path) -> None:
+    assert with_seeds(finished) == pytest.approx(
         {"first": 1 / 6, "first.seed1": 1 / 6, "first.seed2": 1 / 6, "second": 1 / 2}
     )
+
+
+def test_a_seed_that_is_gone_is_named(finished: Path) -> None:
+    with pytest.raises(ArtifactRefusal, match=r"blends first\.seed7"):
+        with_seeds(finished, "first", "first.seed7")
+    assert "toy_logit_mean" not in usable_models(Workspace(finished))
 
 
 def test_records_without_side_and_classes_are_of_hcd(finished: Path) -> None:

@@ -24,8 +24,9 @@ STYLES = {"wrong": "bold red", "odd": "yellow", "note": ""}
 MARKS = {"wrong": "!!", "odd": "!", "note": ""}
 
 LABELS_IN_DOUBT = ("label suspects", "conflicting labels", "near duplicates, other label")
+AT_THE_DOOR = "faults at the door"
 LOOKED_FOR: dict[str, tuple[str, ...]] = {
-    "faults at the door": ("at the door",),
+    AT_THE_DOOR: ("at the door",),
     "unreadable files": ("unreadable",),
     "files to convert": CONVERTED,
     "other sizes": ("other size",),
@@ -78,20 +79,23 @@ def printed_audit(findings: Sequence[Finding], title: str) -> Table:
     return table
 
 
-def closing(findings: Sequence[Finding], not_looked: Sequence[str]) -> list[str]:
+def closing(findings: Sequence[Finding], not_looked: Mapping[str, str]) -> list[str]:
     """How grave it is, what was looked for in vain, and what was not looked for.
 
     Args:
-        not_looked: keys of `LOOKED_FOR`, each with its reason after a colon.
+        not_looked: reasons by key of `LOOKED_FOR`; one that some of was found of all the same is not named.
     """
     counts = Counter(finding.severity for finding in findings)
     found = {finding.kind for finding in findings if finding.count}
-    skipped = {reason.split(":")[0] for reason in not_looked}
-    absent = [name for name, kinds in LOOKED_FOR.items() if not found & set(kinds) and name not in skipped]
+    missing = [name for name, kinds in LOOKED_FOR.items() if not found & set(kinds)]
+    absent = [name for name in missing if name not in not_looked]
     sentences = [f"{counts['wrong']} wrong, {counts['odd']} odd, {counts['note']} facts."]
     if absent:
         sentences.append(f"Looked for and not found: {', '.join(absent)}.")
-    return sentences + [f"Not looked for: {reason}." for reason in not_looked]
+    for reason in dict.fromkeys(not_looked.values()):
+        names = [name for name in missing if not_looked.get(name) == reason]
+        sentences += [f"Not looked for: {', '.join(names)}: {reason}."] if names else []
+    return sentences
 
 
 def _what(finding: Finding) -> str:

@@ -16,9 +16,9 @@ import numpy as np
 from histoblend.data.views import chosen_views
 from histoblend.errors import ArtifactRefusal, ConfigRefusal
 from histoblend.execution.records import Record, read_record
-from histoblend.inference.known_models import finished_folds, member_weights
 from histoblend.inference.predict import network_logits, view_logits
 from histoblend.models.problem import Problem
+from histoblend.predicting.known_models import finished_folds, member_weights
 from histoblend.training.task import check_whole
 from histoblend.workspace import ExperimentFolder, TaskFolder, Workspace, read_json
 

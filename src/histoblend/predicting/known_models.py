@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from histoblend.config_files import base_name
-from histoblend.errors import ArtifactRefusal, ConfigRefusal, nearest
+from histoblend.errors import ArtifactRefusal, ConfigRefusal, nearest, some
 from histoblend.models.registry import NETWORKS
 from histoblend.workspace import ExperimentFolder, TaskFolder, Workspace, read_json
 from histoblend.yaml_files import read_yaml
@@ -66,12 +66,14 @@ def _network_name(folder: ExperimentFolder) -> str:
 
 
 def _usable_blends(workspace: Workspace, experiments: list[str]) -> list[str]:
-    bases = {base_name(name) for name in experiments}
+    def complete(content: dict[str, Any]) -> bool:
+        return all(
+            names and set(names) <= set(experiments) for names in _seeds(content, experiments).values()
+        )
+
+    blends = {name: _content(name, workspace) for name in _folders(workspace.ensembles)}
     return [
-        name
-        for name in _folders(workspace.ensembles)
-        if _content(name, workspace).get("rule") == PICTURE_RULE
-        and set(_content(name, workspace)["weights"]) <= bases
+        name for name, content in blends.items() if content.get("rule") == PICTURE_RULE and complete(content)
     ]
 
 
@@ -91,17 +93,26 @@ def _blend_weights(name: str, workspace: Workspace) -> dict[str, float]:
             "a blend by logit mean, or an experiment",
             _choices(workspace),
         )
-    weights: dict[str, float] = {}
-    for member, weight in content["weights"].items():
-        seeds = [one for one in _folders(workspace.experiments) if base_name(one) == member]
-        if not seeds:
-            raise ArtifactRefusal(
-                f"{name} blends {member}, which is not in {workspace.experiments}.",
-                "its folder beside those of the other members",
-                f"bring it back (archive/ may hold it), or {_choices(workspace)}",
-            )
-        weights |= {one: float(weight) / len(seeds) for one in seeds}
-    return weights
+    present = _folders(workspace.experiments)
+    seeds = _seeds(content, present)
+    if gone := [one for member, names in seeds.items() for one in names or [member] if one not in present]:
+        raise ArtifactRefusal(
+            f"{name} blends {some(gone)}, which is not in {workspace.experiments}.",
+            "its folder beside those of the other members",
+            f"bring it back (archive/ may hold it), or {_choices(workspace)}",
+        )
+    weights = content["weights"]
+    return {one: float(weights[member]) / len(names) for member, names in seeds.items() for one in names}
+
+
+def _seeds(content: dict[str, Any], present: list[str]) -> dict[str, list[str]]:
+    """The experiments, one for each seed, that a blend averages as each of its members.
+
+    Blends written before these were recorded are taken to hold every seed that is `present`.
+    """
+    if "members" in content:
+        return dict(content["members"])
+    return {member: [one for one in present if base_name(one) == member] for member in content["weights"]}
 
 
 def _check_rebuildable(member: str, model: str, workspace: Workspace) -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from histoblend.inference.answers import Answer, answer_of, answers_table, scores_of, tiles_table
 from histoblend.inference.tiles import Grid
+from histoblend.predicting.answers import Answer, answer_of, answers_table, scores_of, tiles_table
 
 TWO, THREE = ("no tumour", "tumour"), ("car", "truck", "train")
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from histoblend.data.pictures import SUFFIXES
+from histoblend.competition.recognise import PICTURE_SUFFIXES, is_picture
 from histoblend.errors import DataRefusal
 
-PICTURE_SUFFIXES = tuple(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
 MAP_SUFFIX, TILES_SUFFIX = (
     ".map.png",
     ".tiles.csv",
@@ -61,7 +60,7 @@ def list_pictures(named: Sequence[Path]) -> Listed:
             found.setdefault(path.resolve(), (str(path), Path(path.name)))
             continue
         for file in _files(path):
-            if file.suffix.lower() in PICTURE_SUFFIXES:
+            if is_picture(file.name):
                 inner = (
                     file.relative_to(path) if len(named) == 1 else Path(path.name) / file.relative_to(path)
                 )

@@ -15,8 +15,8 @@ from histoblend.inference.tiles import Grid, UInt8Array, tile_batches, window
 if TYPE_CHECKING:
     import keras
 
-    from histoblend.inference.trained import TrainedModel
     from histoblend.models.dense import Frame
+    from histoblend.predicting.trained import TrainedModel
 
 BATCH = 128  # tiles in memory at a time
 BLOCK = 512  # pixels of a picture that one dense pass answers for, on one axis

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from histoblend.errors import ConfigRefusal
-from histoblend.inference.picture_logits import InOnePass, tile_by_tile
 from histoblend.inference.tiles import Grid
-from histoblend.inference.trained import Member, TrainedModel
 from histoblend.models.problem import Problem
 from histoblend.models.registry import build_network
+from histoblend.predicting.picture_logits import InOnePass, tile_by_tile
+from histoblend.predicting.trained import Member, TrainedModel
 
 SIDE, STRIDE = 24, 8
 

@@ -28,6 +28,7 @@ class Answer:
         x, y: centre of the highest tile in pixels; None for a single patch.
         per_class: with more than two classes, the mean over the tiles of each class.
         map: path of the PNG; empty where there is none.
+        learned: by what it shows to be a training patch, such as ``pixels of train/Car/1``; empty where by nothing.
         note: what was odd about the file and how it was brought to a patch.
         fault: why it could not be read.
     """
@@ -43,6 +44,7 @@ class Answer:
     y: int | None = None
     per_class: dict[str, float] = field(default_factory=dict)
     map: str = ""
+    learned: str = ""
     note: str = ""
     fault: str = ""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from histoblend.errors import DataRefusal
-from histoblend.inference.picture_files import list_pictures
+from histoblend.predicting.picture_files import list_pictures
 
 
 def filled(folder: Path, *names: str) -> Path:
