@@ -157,7 +157,10 @@ def predict(
         typer.Option("--whole/--tiles", help="Each picture as one patch, or in tiles; else as trained."),
     ] = None,
 ) -> None:
-    """Send pictures to a trained model: a probability each, and a map of each larger picture."""
+    """Send pictures to a trained model: a probability each, and a map of each larger picture.
+
+    Pictures must have the magnification of the training patches.
+    """
     from histoblend.predicting import PredictRequest, predict_pictures
     from histoblend.reporting.progress import Display
 
@@ -195,7 +198,11 @@ def init(
     from histoblend.initialise import initialise
     from histoblend.reporting.progress import Display
 
-    Display().tell(f"Written: {initialise(name, source, tuple(set_ or ()), os.environ)}")
+    display = Display()
+    display.tell(f"Written: {initialise(name, source, tuple(set_ or ()), os.environ)}")
+    display.tell(
+        "Its second line asks its question, the third says how to run it: add --data and --output as for the plan."
+    )
 
 
 @app.command(epilog="Example: histoblend schema")

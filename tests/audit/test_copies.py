@@ -66,12 +66,12 @@ def look_alikes(count: int) -> np.ndarray:
     """Pictures of one outline whose detail is like that of the next (correlation about .88), and of no other."""
     generator = np.random.default_rng(0)
     outline = cv2.resize(
-        generator.normal(128, 60, (6, 6)).astype(np.float32), (96, 96), interpolation=cv2.INTER_CUBIC
+        generator.normal(128, 60, (4, 4)).astype(np.float32), (96, 96), interpolation=cv2.INTER_CUBIC
     )
     detail = [generator.normal(0, 1, (96, 96))]
     for _ in range(count - 1):
         detail.append(0.88 * detail[-1] + np.sqrt(1 - 0.88**2) * generator.normal(0, 1, (96, 96)))
-    planes = [outline + 6 * cv2.GaussianBlur(one, (0, 0), 1) / 0.28 for one in detail]
+    planes = [outline + 7 * cv2.GaussianBlur(one, (0, 0), 1) / 0.28 for one in detail]
     return np.repeat(np.clip(np.stack(planes), 0, 255).astype(np.uint8)[..., None], 3, axis=3)
 
 

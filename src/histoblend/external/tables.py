@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
+from histoblend.competition.recognise import PICTURE_SUFFIXES
 from histoblend.errors import ArtifactRefusal, some
 from histoblend.inference.predict import probabilities
 
@@ -23,7 +24,6 @@ PLAIN = ("prediction", "score")
 CLIP = 1e-7
 TOLERANCE = 1e-3
 """How far probabilities may miss their sum of 1, or the logits beside them: written tables are rounded."""
-SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _check_ids(found: pd.Series, ids: pd.Series, path: Path) -> None:
             "average the views or seeds of a patch before.",
         )
     if foreign := sorted(set(found) - set(ids)):
-        suffix = " take the file suffix off the ids;" if foreign[0].lower().endswith(SUFFIXES) else ""
+        suffix = " take the file suffix off the ids;" if foreign[0].lower().endswith(PICTURE_SUFFIXES) else ""
         raise ArtifactRefusal(
             f"{path} holds {len(foreign):,} foreign ids: {some(foreign)}.",
             wanted,
