@@ -12,10 +12,12 @@ import pandas as pd
 
 from histoblend.config import Experiment, Plan
 from histoblend.data.batches import FeedWorkers
+from histoblend.data.duplicates import shared_pixels
 from histoblend.data.odd_files import odd_counts, odd_sentence
 from histoblend.data.pack import Pack, find_pack, pack
 from histoblend.data.pack_space import check_space, estimate_pack
 from histoblend.data.split import Split, SplitSettings, check_split, make_split
+from histoblend.errors import some
 from histoblend.execution.device import processor_count
 from histoblend.execution.in_process import Job, run_jobs
 from histoblend.execution.records import Record, make_record, started_record
@@ -95,9 +97,22 @@ def open_split(prepared: Prepared, packed: Pack, display: Display) -> Split:
     settings = SplitSettings(prepared.plan.folds, prepared.plan.data)
     with display.counting("Looking for near duplicates") as count:
         split = make_split(prepared.workspace, prepared.competition, packed, settings, count)
+    known = prepared.competition.known_labels
+    if known is not None:
+        tell_shared(packed, known["id"], display)
     for sentence in (*split.handling, f"{split.sentence} Folds fingerprint {split.fingerprint}."):
         display.tell(sentence)
     return split
+
+
+def tell_shared(packed: Pack, known: pd.Series, display: Display) -> None:
+    """Warn where test patches that are scored have the pixels of training patches."""
+    shared = shared_pixels(packed.train, packed.test[packed.test["id"].isin(known)])
+    if shared:
+        display.warn(
+            f"{len(shared):,} of the {len(known):,} scored test patches have the pixels of a training patch: "
+            f"their AUC reads too high ({some(shared)})."
+        )
 
 
 def fresh_record(experiment: Experiment, prepared: Prepared, packed: Pack, split: Split) -> Record:

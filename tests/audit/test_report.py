@@ -17,6 +17,7 @@ from histoblend.audit.report import (
     findings_table,
     looker,
     printed_audit,
+    short_id,
 )
 
 LONG = "An account of what was found that is much too long for one line, " * 4
@@ -108,3 +109,8 @@ def test_the_labelled_centre_is_outlined_where_labels_are_in_doubt() -> None:
     green = np.array([0, 120, 0])
     assert not (plain == green).all(axis=2).any()
     assert (outlined == green).all(axis=2).any()
+
+
+def test_ids_are_shortened_only_where_they_stay_telling() -> None:
+    assert short_id("9369c7278ec8bcc6c880d99194de09fc2bd4efbe") == "9369c727"
+    assert short_id("train/Car/car_015") == "car_015" and short_id("digit_0007") == "digit_0007"

@@ -147,3 +147,11 @@ def test_digits_that_look_alike_are_parted() -> None:
     assert 100 < groups.parted.sum() < 300
     assert np.bincount(groups.number[groups.parted]).max() < 10
     assert np.bincount(groups.number).max() <= MOST_COPIES
+
+
+def test_pictures_of_another_colour_are_no_copies() -> None:
+    """The same drawing in another tint is another car; a brighter one is the same."""
+    images = drawn_tissue(6)
+    tinted = np.clip(images.astype(int) + np.array([30, 0, -30]), 0, 255).astype(np.uint8)
+    assert near_pairs_between(images, tinted).empty
+    assert len(near_pairs_between(images, np.stack([brighter(image, 10) for image in images]))) == 6

@@ -100,9 +100,15 @@ def closing(findings: Sequence[Finding], not_looked: Mapping[str, str]) -> list[
 
 def _what(finding: Finding) -> str:
     """The first ids, shortened as on the sheets, under the sentence."""
-    names = [name[:ID_DIGITS] for name in finding.ids[:SHOWN_IDS]]
+    names = [short_id(name) for name in finding.ids[:SHOWN_IDS]]
     first = f"\n{', '.join(names)}{', ...' if finding.count > len(names) else ''}" if names else ""
     return finding.sentence + first
+
+
+def short_id(name: str) -> str:
+    """The first digits of a long hash; of a path its last part; anything else as it is."""
+    last = name.rpartition("/")[2]
+    return last[:ID_DIGITS] if re.fullmatch(r"[0-9a-f]{32,}", last) else last
 
 
 def findings_table(findings: Sequence[Finding]) -> pd.DataFrame:
@@ -205,10 +211,10 @@ def _side_by_side(pictures: Sequence[UInt8Array]) -> UInt8Array:
 def _caption(members: Sequence[Mapping[str, Any]], labels: Sequence[str]) -> str:
     """Ids and labels in one line, what was found in the next, in ASCII: the letters there are."""
     names = [
-        f"{member['part']} {member['id'][:ID_DIGITS]} ({label})"
+        f"{member['part']} {short_id(member['id'])} ({label})"
         for member, label in zip(members, labels, strict=True)
     ]
-    detail = re.sub(r"\b[0-9a-f]{40}\b", lambda name: name[0][:ID_DIGITS], members[0]["detail"])
+    detail = re.sub(r"\b[0-9a-f]{40}\b", lambda name: short_id(name[0]), members[0]["detail"])
     text = " | ".join(names) + "\n" + detail
     return text.encode("ascii", "replace").decode()
 

@@ -31,6 +31,7 @@ LEAST_AGREEMENT = (
 )
 TILES = 4  # a side
 LEAST_DETAIL = 1.5  # levels; below it (empty glass, .7 % of hcd-mini) noise is all there is to compare
+MOST_TINT = 15.0  # levels; compression and brightness leave the tint of a picture, another car has another
 MARGIN = 4  # pixels by which a copy may be shifted at most
 FINE, COARSE = 1.0, 3.0  # widths of the two blurs (pixels) between which detail lies
 
@@ -70,6 +71,8 @@ def _confirmed(left: UInt8Array, right: UInt8Array, candidates: pd.DataFrame) ->
     """The candidates whose detail correlates, each pair once, in the view that fits best."""
     correlations = [
         _correlation(TURNS[turn](_detail(left[first])), _detail(right[second]))
+        if np.abs(_tint(left[first]) - _tint(right[second])).max() <= MOST_TINT
+        else 0.0
         for first, second, turn in candidates[["first", "second", "turn"]].to_numpy()
     ]
     table = candidates.assign(correlation=np.array(correlations, float), turned=candidates["turn"] > 0)
@@ -77,6 +80,12 @@ def _confirmed(left: UInt8Array, right: UInt8Array, candidates: pd.DataFrame) ->
     table = table.sort_values(["correlation", "first", "second"], ascending=[False, True, True])
     table = table.drop_duplicates(["first", "second"], ignore_index=True)
     return table[["first", "second", "turned", "bits", "correlation"]]
+
+
+def _tint(image: UInt8Array) -> Float32Array:
+    """Mean of each channel about the mean of all, float32 (3,): brightness does not change it."""
+    means = image.reshape(-1, 3).mean(axis=0, dtype=np.float32)
+    return np.asarray(means - means.mean())
 
 
 def _detail(image: UInt8Array) -> Float32Array:
