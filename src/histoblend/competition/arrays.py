@@ -53,10 +53,7 @@ def read_arrays(root: Path, use_valid: UseValid, door: Door) -> Competition:
         layout=NPY,
         name=root.name,
         classes=classes,
-        train=tables.train,
-        test=tables.test,
-        sample=tables.sample,
-        known_labels=tables.known_labels,
+        **tables.fields(),
         notes=tuple(notes),
     )
 

@@ -41,10 +41,7 @@ def read_digits() -> Competition:
         layout=DIGITS,
         name="digits",
         classes=tuple(str(digit) for digit in range(10)),
-        train=tables.train,
-        test=tables.test,
-        sample=tables.sample,
-        known_labels=tables.known_labels,
+        **tables.fields(),
         slides=pd.Series([f"hand_{run:02d}" for run in runs], table["id"], name="slide")[~held_out],
         notes=tuple(notes),
     )

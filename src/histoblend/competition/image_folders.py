@@ -70,10 +70,7 @@ def read_image_folders(root: Path, use_valid: UseValid, door: Door) -> Competiti
         layout=IMAGE_FOLDERS,
         name=root.parent.name if root.name == TRAIN_AND_VALID else root.name,
         classes=classes,
-        train=tables.train,
-        test=tables.test,
-        sample=tables.sample,
-        known_labels=tables.known_labels,
+        **tables.fields(),
         notes=tuple(notes),
     )
 

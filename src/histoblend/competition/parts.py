@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,10 @@ class Assembled:
     test: pd.DataFrame
     sample: pd.DataFrame | None
     known_labels: pd.DataFrame | None
+
+    def fields(self) -> dict[str, Any]:
+        """The tables as fields of a `Competition`."""
+        return dict(vars(self))
 
 
 def assemble(

@@ -59,10 +59,7 @@ def read_pcam(root: Path, use_valid: UseValid, door: Door) -> Competition:
         layout=PCAM,
         name=root.name,
         classes=TUMOUR_CLASSES,
-        train=tables.train,
-        test=tables.test,
-        sample=tables.sample,
-        known_labels=tables.known_labels,
+        **tables.fields(),
         slides=_slides(root, folds, notes, door),
         notes=tuple(notes),
     )
