@@ -37,6 +37,7 @@ LOOKED_FOR: dict[str, tuple[str, ...]] = {
     "near duplicates": ("near duplicates",),
     "colour outliers": ("colour outliers",),
     "label suspects": ("label suspects",),
+    "classes of each fold and slide": ("fold balance",),
 }
 """What an audit looks for, and the kinds that say it was found."""
 

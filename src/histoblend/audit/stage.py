@@ -91,6 +91,8 @@ def _not_looked(opened: Opened, run: RunOutput) -> dict[str, str]:
     reasons = {}
     if opened.competition.layout == DIGITS:
         reasons["near duplicates"] = "8x8 pixels of unrelated digits are as alike as copies"
+    if run.folds is None:
+        reasons["classes of each fold and slide"] = "there are no folds of this data in the output folder"
     if not run.predictions:
         reasons["label suspects"] = "there are no out-of-fold predictions of this data in the output folder"
     return reasons
