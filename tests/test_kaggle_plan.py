@@ -304,6 +304,6 @@ def test_each_network_takes_a_step_in_half_precision_and_predicts(name, tmp_path
         model.optimizer.finalize_variable_values(model.trainable_variables)
         recompute_statistics(model, [feed.batch(99)[0]])
         logits = view_logits(network_logits(model), images, np.arange(2), chosen_views(PLAN.tta), 2)
-        assert logits.shape == (2, 4) and np.isfinite(logits).all()
+        assert logits.shape == (2, 4, 1) and np.isfinite(logits).all()
     finally:
         keras.config.set_dtype_policy("float32")

@@ -99,7 +99,9 @@ def test_a_folder_becomes_a_csv_that_lists_what_could_not_be_read(
     (folder / "broken.tif").write_bytes(patch.read_bytes()[:3000])
     (folder / "notes.txt").write_text("none")
     table, said = predict(PredictRequest((folder,), "first", finished, destination=tmp_path / "to"))
-    written = pd.read_csv(tmp_path / "to" / "predictions.csv", dtype={"picture": str})
+    written = pd.read_csv(
+        tmp_path / "to" / "predictions.csv", dtype={"picture": str}, float_precision="round_trip"
+    )
     assert list(written.columns) == list(table.columns)
     np.testing.assert_array_equal(written["probability"], table["probability"])
     assert list(written["picture"]) == ["broken.tif", "deep/slide.png", "grey.jpg", "patch.tif"]
