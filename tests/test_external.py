@@ -19,6 +19,7 @@ from histoblend.data.folds import folds_fingerprint
 from histoblend.errors import ArtifactRefusal, ConfigRefusal
 from histoblend.evaluation.metrics import Scoring, scored
 from histoblend.external import AddRequest, add_external, external_members, refuse_external
+from histoblend.external.add import chance_deviation
 from histoblend.external.tables import foreign_scores, read_foreign
 from histoblend.pipeline import run
 from histoblend.preparation import Request
@@ -137,6 +138,23 @@ def test_test_rows_in_another_order_are_suspected(friend: Friend):
     friend.test = ours.assign(probability=np.sort(ours["probability"].to_numpy())[::-1][ranks])
     friend.add()
     assert "do the rows of the test file stand beside their ids?" in friend.text
+
+
+def test_the_same_predictions_under_another_name_are_told(friend: Friend):
+    friend.oof = pd.read_csv(friend.output / "experiments/second/oof.csv")[["id", "fold", "probability"]]
+    friend.test = pd.read_csv(friend.output / "experiments/second/test.csv")[["id", "probability"]]
+    friend.add()
+    assert "the same predictions as second; in one blend they would count twice" in friend.text
+
+
+def test_scores_near_chance_are_taken(friend: Friend):
+    """On 60 patches an AUC of .45 is chance, not the other class."""
+    folds = pd.read_csv(friend.output / "folds.csv", dtype={"id": str})
+    noise = np.random.default_rng(0).random(len(folds))
+    assert chance_deviation(folds["label"].to_numpy()) > 0.06
+    friend.oof = folds[["id", "fold"]].assign(probability=noise)
+    friend.add()
+    assert "joins ranking and blends" in friend.text
 
 
 def test_scores_against_the_labels_are_refused(friend: Friend):

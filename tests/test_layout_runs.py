@@ -197,3 +197,22 @@ def test_near_duplicates_share_a_fold(tmp_path: Path):
     ranked(root, tmp_path / "out", "data.near_duplicates=group", "data.side=96", "training.epochs=1")
     folds = pd.read_csv(tmp_path / "out/folds.csv")
     assert folds.groupby(folds["id"].str[:-1])["fold"].nunique().eq(1).all()
+
+
+def test_a_dry_run_refuses_what_the_run_would_refuse(tmp_path: Path):
+    """Another data set that was never packed here, and a changed experiment."""
+    mine = draw_folders(tmp_path / "mine", {"0": 0, "1": 1}, {"train": 10})
+    other = draw_folders(tmp_path / "other", {"0": 0, "1": 1}, {"train": 11})
+    ranked(mine, tmp_path / "out", "training.epochs=1")
+    environment = dict(os.environ)
+
+    def dry(data: Path, *settings: str) -> None:
+        run(
+            Request("layout", data, tmp_path / "out", settings=settings, dry_run=True), Display(), environment
+        )
+
+    dry(mine, "training.epochs=1")
+    with pytest.raises(ArtifactRefusal, match="has changed"):
+        dry(mine, "training.epochs=2")
+    with pytest.raises(ArtifactRefusal, match="does not fit"):
+        dry(other, "training.epochs=1")

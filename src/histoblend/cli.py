@@ -200,6 +200,8 @@ def init(
 
     display = Display()
     display.tell(f"Written: {initialise(name, source, tuple(set_ or ()), os.environ)}")
+    if not set_:
+        display.tell(f"It differs in nothing yet from {source}: edit it before you run it.")
     display.tell(
         "Its second line asks its question, the third says how to run it: add --data and --output as for the plan."
     )

@@ -20,7 +20,8 @@ from histoblend.data.split import Split, SplitSettings, check_split, make_split
 from histoblend.errors import some
 from histoblend.execution.device import processor_count
 from histoblend.execution.in_process import Job, run_jobs
-from histoblend.execution.records import Record, make_record, started_record
+from histoblend.execution.preflight import PlannedExperiment
+from histoblend.execution.records import ABOUT_DATA, Record, make_record, read_record, started_record
 from histoblend.external.members import external_members, refuse_external
 from histoblend.preparation import Prepared, Request, prepare
 from histoblend.reporting.progress import Display, duration
@@ -76,10 +77,35 @@ def preview(prepared: Prepared, display: Display) -> None:
     known = find_pack(competition, prepared.scratch, settings)
     split = SplitSettings(prepared.plan.folds, settings)
     check_split(prepared.workspace, competition, known.fingerprint if known else None, split)
+    check_records(prepared)
     needed = f"packing takes about {duration(seconds)} and {size / 2**30:.2f} GiB"
     display.tell(f"Pixels: {'packed already' if known else needed} ({prepared.scratch}).")
     display.show(printed_tasks(prepared.planned, prepared.folds, prepared.device, prepared.workspace))
     display.tell("Dry run: nothing was trained, and no pixel was looked at.")
+
+
+def check_records(prepared: Prepared) -> None:
+    """Refuse experiments that have changed since they were started, by their settings alone.
+
+    Raises:
+        ArtifactRefusal: one has.
+    """
+    for planned in prepared.planned:
+        folder = prepared.workspace.experiment(planned.experiment.name)
+        if not folder.config.exists():
+            continue
+        refuse_external(folder)
+        old = read_record(folder)
+        data = {key: old.content.get(key) for key in ("data", "folds", *ABOUT_DATA)}
+        fresh = make_record(planned.experiment, planned.views, resolved_precision(planned, prepared), data)
+        if any(folder.folder.glob("fold_*")):
+            started_record(folder, fresh)
+
+
+def resolved_precision(planned: PlannedExperiment, prepared: Prepared) -> str:
+    """The precision an experiment would start with now."""
+    wanted = planned.experiment.precision
+    return prepared.device.precision if wanted == "auto" else wanted
 
 
 def open_pack(prepared: Prepared, display: Display) -> Pack:

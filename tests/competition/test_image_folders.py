@@ -148,7 +148,7 @@ def test_labelled_test_pictures_are_scored_only(cars: Path) -> None:
     assert len(competition.train) == 5
     assert rows(competition.test, "id") == [("test/Car/z",), ("test/Truck/a",)]
     assert rows(competition.known_labels, "id", "label") == [("test/Car/z", 0), ("test/Truck/a", 1)]
-    assert competition.sample is None
+    assert competition.sample is not None and len(competition.sample) == 0
     assert "scoring only" in competition.notes[-1]
 
 

@@ -7,7 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from histoblend.data.folds import folds_fingerprint, inner_split, make_folds, read_folds, write_folds
+from histoblend.data.folds import (
+    folds_fingerprint,
+    inner_split,
+    make_folds,
+    nearest_cut,
+    read_folds,
+    write_folds,
+)
 from histoblend.errors import ArtifactRefusal, ConfigRefusal, DataRefusal
 
 
@@ -195,3 +202,13 @@ def test_a_split_that_is_none_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ArtifactRefusal, match="more than once"):
         write_folds(tmp_path / "folds.csv", pd.concat([folds, folds]))
     assert not (tmp_path / "folds.csv").exists()
+
+
+def test_an_inner_split_is_found_wherever_there_is_one() -> None:
+    """Seven slides, class 4 in two of them: the greedy deal misses what looking at all sets finds."""
+    groups = np.repeat(np.arange(7), 20)
+    labels = np.array([[0, 1, 2, 3] * 5] * 5 + [[0, 1, 2, 3, 4] * 4] * 2).ravel()
+    cut = nearest_cut(groups, labels, 0.15)
+    assert cut.sum() == 20 and set(groups[cut]) < {5, 6}
+    assert set(labels[cut]) == set(labels[~cut]) == set(range(5))
+    assert not nearest_cut(groups, np.where(groups == 0, 5, labels), 0.15).any()  # class 5 lies in one slide

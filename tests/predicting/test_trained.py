@@ -123,7 +123,7 @@ def test_a_yardstick_keeps_no_weights(finished: Path) -> None:
     with pytest.raises(ConfigRefusal, match="keeps no weights") as refusal:
         load_trained("second", Workspace(finished))
     assert "--model with one of: first." in str(refusal.value)
-    with pytest.raises(ConfigRefusal, match="toy_logit_mean needs second, which is a texture_hgb"):
+    with pytest.raises(ConfigRefusal, match="toy_logit_mean needs second, which learns from statistics"):
         load_trained("toy_logit_mean", Workspace(finished))
 
 

@@ -20,6 +20,7 @@ from histoblend.data.pack import Pack, find_pack, pack
 from histoblend.errors import DataRefusal
 from histoblend.execution.device import processor_count
 from histoblend.reporting.progress import Display
+from histoblend.workspace import Workspace, read_json
 
 LISTED = "unreadable_files.csv"  # where a pack names the files it stops at
 
@@ -46,12 +47,14 @@ class Opened:
         return self.source.competition
 
 
-def chosen_settings(plan: str | None, environment: Mapping[str, str]) -> DataSettings:
-    """The data settings of the plan that was named, else the defaults."""
-    if plan is None:
-        return DataSettings()
-    loaded: Plan = load_plan(plan, configs_folder(environment))
-    return loaded.data
+def chosen_settings(plan: str | None, workspace: Workspace, environment: Mapping[str, str]) -> DataSettings:
+    """The data settings of the plan that was named, else of the last run in the output folder, else the defaults."""
+    if plan is not None:
+        loaded: Plan = load_plan(plan, configs_folder(environment))
+        return loaded.data
+    if workspace.run_record.exists():
+        return DataSettings.model_validate(read_json(workspace.run_record)["plan"].get("data", {}))
+    return DataSettings()
 
 
 def open_leniently(

@@ -61,9 +61,9 @@ def audit(request: AuditRequest, display: Display, environment: Mapping[str, str
     Raises:
         Refusal: there is nothing that could be looked at, or the report cannot be written.
     """
-    settings, door = chosen_settings(request.plan, environment), Door(lenient=True)
+    workspace, door = _workspace(request, environment), Door(lenient=True)
+    settings = chosen_settings(request.plan, workspace, environment)
     source = open_leniently(request.data, settings, environment, door)
-    workspace = _workspace(request, environment)
     display.tell(f"Auditing {source.competition.root} ({source.reason.rstrip('.')}).")
     opened = pack_leniently(source, settings, scratch_folder(workspace, environment), display, door)
     found = [*door_findings(opened.refusals), *file_findings(opened.odd_files, settings)]

@@ -50,7 +50,8 @@ def assemble(
     """The tables of a competition of these parts; `notes` gets a sentence on each part beside train."""
     folds = [train.table]
     unseen = [] if test is None else [test.table]
-    sample = nothing_to_submit() if test is None else None
+    submitted = test is not None and not test.labelled  # what is known need not be asked of a leaderboard
+    sample = None if submitted else nothing_to_submit()
     if valid is not None and use_valid == "folds":
         folds.append(valid.table)
         notes.append(
@@ -59,7 +60,8 @@ def assemble(
         )
     elif valid is not None:
         unseen.append(valid.table)
-        sample = nothing_to_submit() if test is None else test.table[["id"]].assign(label=0.0)
+        if test is not None and submitted:
+            sample = test.table[["id"]].assign(label=0.0)
         notes.append(f"{valid.name}: its {len(valid.table):,} patches are held out, only scored.")
     notes.append(_about_test(test))
     known = [table[["id", "label"]] for table in unseen if "label" in table.columns]

@@ -13,6 +13,7 @@ from histoblend.data.grouping import connect, deal
 from histoblend.errors import ArtifactRefusal, ConfigRefusal, DataRefusal, some
 from histoblend.workspace import write_csv
 
+MOST_GROUPS = 14  # whose 16,384 sets are all looked at for an inner split
 COLUMNS = ["id", "label", "slide", "fold"]
 
 
@@ -67,17 +68,48 @@ def inner_split(
     inside = frame[training].sort_values("id", kind="stable")
     groups = connect(inside["slide"], inside["twins"])
     labels = inside["label"].to_numpy(dtype=np.int64)
-    held_out = deal(groups, labels, [fraction, 1 - fraction], seed) == 0
     classes = frame["label"].nunique()
-    if len(set(labels[held_out])) < classes or len(set(labels[~held_out])) < classes:
+    held_out = deal(groups, labels, [fraction, 1 - fraction], seed) == 0
+    if not _both_sides_hold(labels, held_out, classes):
+        held_out = nearest_cut(groups, labels, fraction)
+    if not _both_sides_hold(labels, held_out, classes):
         raise DataRefusal(
             f"An inner split of {fraction:.0%} cannot be cut from {len(inside):,} training patches in "
             f"{groups.max() + 1:,} groups: one side would lack a class.",
             "every class on both sides, with every slide on one side",
-            "raise inner_fraction, use fewer folds, or choose a recipe of fixed length.",
+            "--set training.inner_fraction=0.3 (or more), or a recipe of fixed length: --set training.selection=last, "
+            "no training.stop_patience, no plateau.",
         )
     chosen: npt.NDArray[np.bool_] = frame["id"].isin(inside["id"][held_out]).to_numpy(dtype=bool)
     return training & chosen
+
+
+def _both_sides_hold(labels: npt.NDArray[np.int64], chosen: npt.NDArray[np.bool_], classes: int) -> bool:
+    return len(set(labels[chosen])) == classes == len(set(labels[~chosen]))
+
+
+def nearest_cut(
+    groups: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], fraction: float
+) -> npt.NDArray[np.bool_]:
+    """Of all sets of few groups the one nearest to `fraction` of the rows with every class inside and outside.
+
+    The greedy deal looks at one order of the groups; where they are few and large, it may miss what there is.
+
+    Args:
+        groups: int64 (n,), numbers 0, 1, ... without gaps; `labels`: int64 (n,).
+
+    Returns:
+        bool (n,); no row where there is no such set, or more than `MOST_GROUPS` groups to try.
+    """
+    counts = np.stack([np.bincount(groups, labels == label) for label in np.unique(labels)], axis=1)
+    if len(counts) > MOST_GROUPS:
+        return np.zeros(len(groups), dtype=bool)
+    sets = (np.arange(2 ** len(counts))[:, None] >> np.arange(len(counts))) & 1
+    inside = sets @ counts
+    whole = ((inside > 0) & (inside < counts.sum(axis=0))).all(axis=1)
+    distance = np.where(whole, abs(inside.sum(axis=1) / len(groups) - fraction), np.inf)
+    best = int(distance.argmin())
+    return np.asarray(whole[best] & (sets[best][groups] == 1))
 
 
 def write_folds(path: Path, folds: pd.DataFrame) -> None:

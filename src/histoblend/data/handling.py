@@ -184,7 +184,9 @@ DONE = {"keep": "kept", "drop": "dropped", "group": "kept in one fold with it", 
 
 
 def _sentence(kind: str, action: str, name: str, ids: pd.Series) -> str:
-    return f"{len(ids):,} training patches {name}: {DONE[action]} (data.{kind}={action}): {some(sorted(ids), 3)}"
+    return (
+        f"{len(ids):,} training patches {name}: {DONE[action]} (data.{kind}={action}): {some(sorted(ids), 3)}"
+    )
 
 
 def _table(reasons: pd.Series, left: pd.DataFrame) -> pd.DataFrame:

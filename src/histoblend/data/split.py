@@ -112,6 +112,10 @@ def check_split(
     slide_map, _ = resolve_slide_map(competition, settings.folds)
     wanted = _identity(slide_map, data, settings)
     _refuse_differences(workspace, read_json(workspace.folds_record)["settings"], wanted)
+    if data is None:  # not decoded yet: by ids and labels at least
+        patches = _read_patches(workspace.patches, set(competition.train["id"]))
+        kept = patches["id"][patches["dropped"] == NOT_DROPPED]
+        read_folds(workspace.folds, competition.train[competition.train["id"].isin(kept)])
 
 
 def _identity(

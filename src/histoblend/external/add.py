@@ -43,6 +43,7 @@ from histoblend.workspace import (
 )
 from histoblend.yaml_files import read_yaml
 
+THE_SAME = 0.99999  # rank correlation from which two predictions are one
 SUSPICIOUS = 0.4  # by how much a rank correlation on test may lie below that out of fold
 
 
@@ -188,16 +189,23 @@ def _tables(request: AddRequest, ground: Ground, display: Display) -> _Tables:
 
 
 def _check_direction(request: AddRequest, tables: _Tables) -> None:
-    """Scores that rank against the labels would pull every blend down."""
+    """Scores that rank against the labels, by more than chance, would pull every blend down."""
     if tables.out_of_fold is None:
         return
     found = scored(tables.out_of_fold)["auc_pooled"]
-    if found < 0.5:
+    if found < 0.5 - 3 * chance_deviation(tables.out_of_fold["label"].to_numpy()):
         raise ArtifactRefusal(
             f"{request.oof} ranks against the labels: AUC {found:.4f}.",
             "a score that is higher where the label is",
             "is it the probability of the other class, or are its rows in another order than its ids?",
         )
+
+
+def chance_deviation(labels: np.ndarray) -> float:
+    """Standard deviation of the AUC of scores that say nothing (Mann and Whitney 1947), of the rarest class."""
+    counts = np.bincount(labels)
+    rare, others = int(counts.min()), int(len(labels) - counts.min())
+    return float(np.sqrt((rare + others + 1) / (12 * rare * others)))
 
 
 def _told(scores: ForeignScores, path: Path, display: Display) -> dict[str, Any]:
@@ -286,9 +294,13 @@ def _rank_correlation(one: pd.DataFrame, other: pd.DataFrame) -> float:
 
 
 def _compare(name: str, tables: _Tables, ground: Ground, display: Display) -> None:
-    """Say how the new predictions agree with ours; much less on test than out of fold is suspicious."""
+    """Say how the new predictions agree with those that are there; much less on test than out of fold is suspicious."""
     for other, out_of_fold, on_test in _correlations(tables, ground):
+        if other == name:
+            continue
         before = "" if out_of_fold is None else f"out of fold {out_of_fold:.3f}, "
         display.tell(f"{name}: rank correlation with {other}: {before}on test {on_test:.3f}.")
+        if out_of_fold is not None and min(out_of_fold, on_test) > THE_SAME:
+            display.warn(f"{name}: the same predictions as {other}; in one blend they would count twice.")
         if out_of_fold is not None and on_test < out_of_fold - SUSPICIOUS:
             display.warn(f"{name}: much less on test: do the rows of the test file stand beside their ids?")

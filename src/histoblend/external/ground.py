@@ -13,9 +13,8 @@ from histoblend.config import Plan
 from histoblend.config_files import configs_folder
 from histoblend.data.folds import folds_fingerprint
 from histoblend.errors import ArtifactRefusal
-from histoblend.external.members import is_external
 from histoblend.preparation import Request, source_of
-from histoblend.workspace import ExperimentFolder, Workspace, read_json
+from histoblend.workspace import Workspace, read_json
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def _test_ids(
 
 
 def own_tests(workspace: Workspace) -> list[Path]:
-    """Paths of the test tables of our blends, experiments and tasks."""
+    """Paths of the test tables of the blends, experiments (added ones too) and tasks of this folder."""
     paths = [*workspace.folder.glob("ensembles/*/test.csv"), *workspace.experiments.glob("*/test.csv")]
     paths += workspace.experiments.glob("*/fold_*/test.csv")
-    return sorted(path for path in paths if not is_external(ExperimentFolder(path.parent)))
+    return sorted(paths)

@@ -120,7 +120,7 @@ def _check_rebuildable(member: str, model: str, workspace: Workspace) -> None:
     what = member if member == model else f"{model} needs {member}, which"
     if not _keeps_networks(folder):
         network = _network_name(folder)
-        kind = f"is a {network}: it" if network else "holds predictions made elsewhere: it"
+        kind = "learns from statistics: it" if network else "holds predictions made elsewhere: it"
         raise ConfigRefusal(
             f"{what} {kind} keeps no weights of a network.",
             "an experiment whose folds keep model.weights.h5",
