@@ -19,7 +19,7 @@ from histoblend.data.folds import folds_fingerprint
 from histoblend.errors import ArtifactRefusal, ConfigRefusal
 from histoblend.evaluation.metrics import Scoring, scored
 from histoblend.external import AddRequest, add_external, external_members, refuse_external
-from histoblend.external.add import chance_deviation
+from histoblend.external.comparison import chance_deviation
 from histoblend.external.tables import foreign_scores, read_foreign
 from histoblend.pipeline import run
 from histoblend.preparation import Request

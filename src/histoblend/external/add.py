@@ -5,27 +5,22 @@ from __future__ import annotations
 import getpass
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import yaml
-from scipy.stats import spearmanr
 
 from histoblend.config_files import check_new_name, configs_folder
 from histoblend.errors import ArtifactRefusal, ConfigRefusal
-from histoblend.evaluation.auc import one_vs_rest
 from histoblend.evaluation.metrics import scored
-from histoblend.external.ground import Ground, own_tests, read_ground
+from histoblend.external.comparison import Tables, check_direction, compare
+from histoblend.external.ground import Ground, read_ground
 from histoblend.external.members import KIND, external_metrics, is_external
 from histoblend.external.tables import ForeignScores, check_folds, check_labels, foreign_scores, read_foreign
 from histoblend.inference.tables import (
     out_of_fold_table,
-    read_out_of_fold,
-    read_test,
-    table_logits,
     test_table,
     write_out_of_fold,
     write_test,
@@ -42,9 +37,6 @@ from histoblend.workspace import (
     write_text,
 )
 from histoblend.yaml_files import read_yaml
-
-THE_SAME = 0.99999  # rank correlation from which two predictions are one
-SUSPICIOUS = 0.4  # by how much a rank correlation on test may lie below that out of fold
 
 
 @dataclass(frozen=True)
@@ -88,7 +80,7 @@ def add_external(request: AddRequest, display: Display, environment: Mapping[str
         display.tell(f"{request.name} was added before, with the same content: nothing to do.")
         return folder
     tables = _tables(request, ground, display)
-    _check_direction(request, tables)
+    check_direction(request.oof, tables)
     with locked(workspace):
         _store(folder, record | {"read": tables.read}, tables, ground)
     _introduce(request.name, tables, ground, display)
@@ -154,16 +146,7 @@ def _hash(path: Path | None) -> str | None:
     return file_hash(path)
 
 
-@dataclass(frozen=True)
-class _Tables:
-    """Both tables in our form; `read` says for the record how theirs were understood."""
-
-    out_of_fold: pd.DataFrame | None
-    test: pd.DataFrame | None
-    read: dict[str, Any] = field(default_factory=dict)
-
-
-def _tables(request: AddRequest, ground: Ground, display: Display) -> _Tables:
+def _tables(request: AddRequest, ground: Ground, display: Display) -> Tables:
     """Both tables, held to every contract."""
     out_of_fold, test, read = None, None, {}
     if request.oof is not None:
@@ -185,27 +168,7 @@ def _tables(request: AddRequest, ground: Ground, display: Display) -> _Tables:
             "the same in both, or a blend would weigh them wrongly",
             "call the columns by what they hold, logit or probability, and convert one of them.",
         )
-    return _Tables(out_of_fold, test, read)
-
-
-def _check_direction(request: AddRequest, tables: _Tables) -> None:
-    """Scores that rank against the labels, by more than chance, would pull every blend down."""
-    if tables.out_of_fold is None:
-        return
-    found = scored(tables.out_of_fold)["auc_pooled"]
-    if found < 0.5 - 3 * chance_deviation(tables.out_of_fold["label"].to_numpy()):
-        raise ArtifactRefusal(
-            f"{request.oof} ranks against the labels: AUC {found:.4f}.",
-            "a score that is higher where the label is",
-            "is it the probability of the other class, or are its rows in another order than its ids?",
-        )
-
-
-def chance_deviation(labels: np.ndarray) -> float:
-    """Standard deviation of the AUC of scores that say nothing (Mann and Whitney 1947), of the rarest class."""
-    counts = np.bincount(labels)
-    rare, others = int(counts.min()), int(len(labels) - counts.min())
-    return float(np.sqrt((rare + others + 1) / (12 * rare * others)))
+    return Tables(out_of_fold, test, read)
 
 
 def _told(scores: ForeignScores, path: Path, display: Display) -> dict[str, Any]:
@@ -240,7 +203,7 @@ def _check_split(table: pd.DataFrame, path: Path, given: str | None, ground: Gro
     return "--folds-fingerprint"
 
 
-def _store(folder: ExperimentFolder, record: dict[str, Any], tables: _Tables, ground: Ground) -> None:
+def _store(folder: ExperimentFolder, record: dict[str, Any], tables: Tables, ground: Ground) -> None:
     """Write everything; the record last but for the metrics: without it the folder counts for nothing."""
     if tables.out_of_fold is not None:
         write_out_of_fold(folder.out_of_fold, tables.out_of_fold, ground.folds)
@@ -252,7 +215,7 @@ def _store(folder: ExperimentFolder, record: dict[str, Any], tables: _Tables, gr
         write_json(folder.metrics, asdict(external_metrics(record["name"], tables.out_of_fold, about, None)))
 
 
-def _introduce(name: str, tables: _Tables, ground: Ground, display: Display) -> None:
+def _introduce(name: str, tables: Tables, ground: Ground, display: Display) -> None:
     """What came of it, and whether a blend will take it."""
     if tables.out_of_fold is not None:
         values = scored(tables.out_of_fold)
@@ -260,7 +223,7 @@ def _introduce(name: str, tables: _Tables, ground: Ground, display: Display) -> 
             f"{name}: AUC {values['auc_pooled']:.4f} pooled, {values['auc_fold_mean']:.4f} mean of folds, of its "
             "own out-of-fold predictions on the shared folds."
         )
-    _compare(name, tables, ground, display)
+    compare(name, tables, ground, display)
     if tables.out_of_fold is None:
         display.warn(
             f"{name} is test only: listed and compared, but with no out-of-fold predictions nothing says what it "
@@ -270,37 +233,3 @@ def _introduce(name: str, tables: _Tables, ground: Ground, display: Display) -> 
         display.warn(f"{name} has no test predictions: ranked, but it takes no part in blends.")
     else:
         display.tell(f"{name} joins ranking and blends at the next run in {ground.workspace.folder}.")
-
-
-def _correlations(tables: _Tables, ground: Ground) -> list[tuple[str, float | None, float]]:
-    """Name and rank correlation out of fold and on test with each of our complete experiments and blends."""
-    found = []
-    for path in own_tests(ground.workspace):
-        if path.parent.name.startswith("fold_") or len(ground.test_ids) < 2 or tables.test is None:
-            continue
-        on_test = _rank_correlation(tables.test, read_test(path, ground.test_ids))
-        out_of_fold = None
-        if tables.out_of_fold is not None and (beside := path.with_name("oof.csv")).exists():
-            ours = read_out_of_fold(beside, ground.folds)
-            out_of_fold = _rank_correlation(tables.out_of_fold, ours)
-        found.append((path.parent.name, out_of_fold, on_test))
-    return found
-
-
-def _rank_correlation(one: pd.DataFrame, other: pd.DataFrame) -> float:
-    """Spearman's, of tables in one order; with more classes the mean over them."""
-    pairs = zip(one_vs_rest(table_logits(one)).T, one_vs_rest(table_logits(other)).T, strict=True)
-    return float(np.mean([spearmanr(ours, theirs).statistic for ours, theirs in pairs]))
-
-
-def _compare(name: str, tables: _Tables, ground: Ground, display: Display) -> None:
-    """Say how the new predictions agree with those that are there; much less on test than out of fold is suspicious."""
-    for other, out_of_fold, on_test in _correlations(tables, ground):
-        if other == name:
-            continue
-        before = "" if out_of_fold is None else f"out of fold {out_of_fold:.3f}, "
-        display.tell(f"{name}: rank correlation with {other}: {before}on test {on_test:.3f}.")
-        if out_of_fold is not None and min(out_of_fold, on_test) > THE_SAME:
-            display.warn(f"{name}: the same predictions as {other}; in one blend they would count twice.")
-        if out_of_fold is not None and on_test < out_of_fold - SUSPICIOUS:
-            display.warn(f"{name}: much less on test: do the rows of the test file stand beside their ids?")
