@@ -165,3 +165,14 @@ def test_before_any_task_has_begun_there_is_nothing_to_protect(tmp_path: Path):
 def test_the_same_data_under_another_name_are_the_same(folder: ExperimentFolder):
     old = started_record(folder, record())
     assert started_record(folder, record(data={**DATA, "data_set": "hcd-copy"})) == old
+
+
+def test_settings_of_training_do_not_concern_an_estimator_on_statistics(folder: ExperimentFolder):
+    """`--set training.epochs=2` for a plan must not cost the yardstick its result; its own parameters do."""
+    old = started_record(folder, record(network="texture_hgb"))
+    assert (
+        started_record(folder, record(network="texture_hgb", training={"epochs": 3}, precision="float32"))
+        == old
+    )
+    with pytest.raises(ArtifactRefusal, match="iterations"):
+        started_record(folder, record(network={"name": "texture_hgb", "iterations": 7}))

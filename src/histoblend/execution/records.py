@@ -11,12 +11,20 @@ import yaml
 from histoblend.config import Experiment
 from histoblend.data.augmentations import resolve_augmentation
 from histoblend.errors import ArtifactRefusal
-from histoblend.models.registry import check_network
+from histoblend.models.registry import check_network, find_network
 from histoblend.workspace import ExperimentFolder, fingerprint, write_text
 from histoblend.yaml_files import read_yaml
 
 # For people and for predictions: the data's identity is its fingerprint, not its folder's name.
 ABOUT_DATA = {"data_set", "synthetic", "side", "classes"}
+# What an estimator on statistics has no use for: a plan lays it over every experiment.
+OF_NETWORKS = (
+    "precision",
+    *(
+        f"experiment.{key}"
+        for key in ("training", "optimizer", "schedule", "augmentation", "input_size", "precision")
+    ),
+)
 NOT_IDENTITY = {"name", "role"}  # renaming or blending an experiment changes none of its numbers
 
 
@@ -104,7 +112,10 @@ def record_differences(old: Record, fresh: Record) -> list[str]:
     ignored = {"fingerprint", *ABOUT_DATA, *(f"experiment.{key}" for key in NOT_IDENTITY)}
     if fresh.content["experiment"]["precision"] == "auto":
         ignored.add("precision")
-    return [line for key, line in differing_keys(old.content, fresh.content) if key not in ignored]
+    lines = differing_keys(old.content, fresh.content)
+    if find_network(fresh.content["experiment"]["network"]["name"]).kind == "features":
+        lines = [(key, line) for key, line in lines if not key.startswith(OF_NETWORKS)]
+    return [line for key, line in lines if key not in ignored]
 
 
 def flattened(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
