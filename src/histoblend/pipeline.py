@@ -20,7 +20,6 @@ from histoblend.data.split import Split, SplitSettings, check_split, make_split
 from histoblend.errors import some
 from histoblend.execution.device import processor_count
 from histoblend.execution.in_process import Job, run_jobs
-from histoblend.execution.preflight import PlannedExperiment
 from histoblend.execution.records import ABOUT_DATA, Record, make_record, read_record, started_record
 from histoblend.external.members import external_members, refuse_external
 from histoblend.preparation import Prepared, Request, prepare
@@ -97,15 +96,16 @@ def check_records(prepared: Prepared) -> None:
         refuse_external(folder)
         old = read_record(folder)
         data = {key: old.content.get(key) for key in ("data", "folds", *ABOUT_DATA)}
-        fresh = make_record(planned.experiment, planned.views, resolved_precision(planned, prepared), data)
+        fresh = make_record(
+            planned.experiment, planned.views, resolved_precision(planned.experiment, prepared), data
+        )
         if any(folder.folder.glob("fold_*")):
             started_record(folder, fresh)
 
 
-def resolved_precision(planned: PlannedExperiment, prepared: Prepared) -> str:
+def resolved_precision(experiment: Experiment, prepared: Prepared) -> str:
     """The precision an experiment would start with now."""
-    wanted = planned.experiment.precision
-    return prepared.device.precision if wanted == "auto" else wanted
+    return prepared.device.precision if experiment.precision == "auto" else experiment.precision
 
 
 def open_pack(prepared: Prepared, display: Display) -> Pack:
@@ -143,8 +143,7 @@ def tell_shared(packed: Pack, known: pd.Series, display: Display) -> None:
 
 def fresh_record(experiment: Experiment, prepared: Prepared, packed: Pack, split: Split) -> Record:
     """The record of an experiment as it would start now."""
-    wanted = experiment.precision
-    precision = prepared.device.precision if wanted == "auto" else wanted
+    precision = resolved_precision(experiment, prepared)
     data = {
         "data": packed.fingerprint,
         "data_set": prepared.competition.name,
