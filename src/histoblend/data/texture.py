@@ -95,7 +95,8 @@ def _gradients(name: str, plane: Float32Array) -> Block:
     height, width = plane.shape
     for shrunk in (1, 2, 4):
         smaller = cv2.resize(plane, (width // shrunk, height // shrunk), interpolation=cv2.INTER_AREA)
-        size = cv2.magnitude(cv2.Sobel(smaller, cv2.CV_32F, 1, 0), cv2.Sobel(smaller, cv2.CV_32F, 0, 1))
+        along, down = cv2.Sobel(smaller, cv2.CV_32F, 1, 0), cv2.Sobel(smaller, cv2.CV_32F, 0, 1)
+        size = np.sqrt(along * along + down * down)  # cv2.magnitude rounds by where in memory its input lies
         for region, values in _regions(size):
             yield f"{region}_{name}_gradient{shrunk}_mean", values.mean()
             yield f"{region}_{name}_gradient{shrunk}_std", values.std()
