@@ -17,11 +17,10 @@ from histoblend.data.handling import DataFindings, needed
 from histoblend.data.near_duplicates import near_pairs
 from histoblend.data.outliers import OUTLYING, colour_distances
 from histoblend.data.pack import Pack
-from histoblend.data.stain import stain_statistics
+from histoblend.data.stain import stain_statistics_of
 from histoblend.workspace import atomic_write, file_hash, fingerprint
 
 Progress = Callable[[int, int], None]
-IMAGES_AT_A_TIME = 256
 NEAR_METHOD = (duplicates, near_candidates, near_duplicates, perceptual_hash)
 """All the code that decides who is a near duplicate: when any of it changes, groups kept before count no more."""
 
@@ -70,6 +69,5 @@ def _near_groups_of_pictures(pack: Pack, progress: Progress | None) -> NearGroup
 
 
 def _outlying(images: NDArray[np.uint8], blank: NDArray[np.object_]) -> NDArray[np.bool_]:
-    starts = range(0, len(images), IMAGES_AT_A_TIME)
-    statistics = [stain_statistics(images[start : start + IMAGES_AT_A_TIME]) for start in starts]
-    return colour_distances(np.concatenate(statistics), np.asarray(blank == "")) > OUTLYING
+    statistics = stain_statistics_of(images, np.arange(len(images)))
+    return colour_distances(statistics, np.asarray(blank == "")) > OUTLYING

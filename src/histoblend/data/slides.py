@@ -14,12 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from histoblend.competition.tables import read_table
-from histoblend.data.stain import cluster_stains, stain_statistics
+from histoblend.data.stain import cluster_stains, stain_statistics_of
 from histoblend.errors import DataRefusal, some
 
 Policy = Literal["auto", "map", "stain-clusters", "none"]
 FEWEST_CLUSTERS, MOST_CLUSTERS = 10, 200
-IMAGES_AT_A_TIME = 256
 
 
 @dataclass(frozen=True)
@@ -124,9 +123,7 @@ def _from_stains(ids: pd.Series, images: npt.NDArray[np.uint8], seed: int, clust
     count = clusters or default_clusters(len(ids))
     order = np.argsort(ids.to_numpy(dtype=object))  # clusters depend on row order, folds must not
     rows = ids.index.to_numpy()[order]
-    pieces = range(0, len(rows), IMAGES_AT_A_TIME)
-    statistics = [stain_statistics(images[rows[start : start + IMAGES_AT_A_TIME]]) for start in pieces]
-    found = cluster_stains(np.concatenate(statistics), count, seed)
+    found = cluster_stains(stain_statistics_of(images, rows), count, seed)
     index = pd.Index(ids.iloc[order], name="id")
     slide = pd.Series([f"stain_{cluster:03d}" for cluster in found], index=index, name="slide").loc[list(ids)]
     sentence = (

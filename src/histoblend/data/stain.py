@@ -51,6 +51,7 @@ def intensities(concentrations: Float32Array) -> UInt8Array:
     return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
 
 
+IMAGES_AT_A_TIME = 256
 STATISTICS = (
     "blue_share_5",
     "blue_share_50",
@@ -87,6 +88,14 @@ def stain_statistics(images: UInt8Array) -> Float32Array:
     if not len(images):
         return np.empty((0, len(STATISTICS)), dtype=np.float32)
     return np.column_stack([_colour_statistics(images), *_optics_statistics(images).T]).astype(np.float32)
+
+
+def stain_statistics_of(images: UInt8Array, rows: NDArray[np.int64]) -> Float32Array:
+    """`stain_statistics` of some `rows` (at least one) of a large array or memory map, chunk by chunk."""
+    starts = range(0, len(rows), IMAGES_AT_A_TIME)
+    return np.concatenate(
+        [stain_statistics(images[rows[start : start + IMAGES_AT_A_TIME]]) for start in starts]
+    )
 
 
 def cluster_stains(statistics: Float32Array, clusters: int, seed: int) -> NDArray[np.int64]:

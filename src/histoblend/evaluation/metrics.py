@@ -68,10 +68,9 @@ class Scoring:
 
 def scored(table: pd.DataFrame) -> dict[str, Any]:
     """Pooled and fold-wise AUC of an out-of-fold table."""
-    labels, folds = table["label"].to_numpy(), table["fold"].to_numpy()
-    by_fold = fold_aucs(labels, table_logits(table), folds)
+    labels, folds, logits = table["label"].to_numpy(), table["fold"].to_numpy(), table_logits(table)
+    by_fold = fold_aucs(labels, logits, folds)
     values = np.array(list(by_fold.values()))
-    logits = table_logits(table)
     several = logits.shape[1] > 1
     return {
         "accuracy": float(np.mean(logits.argmax(axis=1) == labels)) if several else None,
@@ -88,7 +87,7 @@ def local_leaderboard(test: pd.DataFrame, known_labels: pd.DataFrame | None) -> 
     if known_labels is None:
         return None
     joined = test.merge(known_labels, on="id", validate="one_to_one")
-    logits = table_logits(joined.drop(columns="label"))
+    logits = table_logits(joined)
     classes = max(2, logits.shape[1])
     if joined["label"].nunique() < classes:
         return None
