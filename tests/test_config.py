@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from histoblend.config import Experiment, parse_duration
+from histoblend.config import parse_duration
+from histoblend.config_experiment import Experiment
 from histoblend.config_files import load_experiment, load_plan, plan_experiments
 from histoblend.config_settings import merged
 from histoblend.errors import ConfigRefusal, nearest

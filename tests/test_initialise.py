@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from histoblend.config import Experiment
+from histoblend.config_experiment import Experiment
 from histoblend.config_files import beyond_plan, load_experiment, load_plan, plan_experiments
 from histoblend.config_settings import merged
 from histoblend.errors import ConfigRefusal

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from histoblend.competition.layouts import read_competition
-from histoblend.config import Experiment
+from histoblend.config_experiment import Experiment
 from histoblend.config_files import load_plan, plan_experiments
 from histoblend.data.views import chosen_views
 from histoblend.errors import DataRefusal, MachineRefusal

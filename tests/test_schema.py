@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from histoblend.config import Experiment, Plan
+from histoblend.config import Plan
+from histoblend.config_experiment import Experiment
 from histoblend.config_files import load_experiment, load_plan, plan_experiments
 from histoblend.data.augmentation_presets import PRESETS
 from histoblend.errors import ConfigRefusal

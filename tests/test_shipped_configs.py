@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from histoblend.config import Experiment, Plan, Settings
+from histoblend.config import Plan
+from histoblend.config_experiment import Experiment, Settings
 from histoblend.config_files import load_experiment, load_plan, plan_experiments
 from histoblend.initialise import differences
 from histoblend.models.registry import check_network, find_network

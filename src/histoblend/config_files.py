@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from histoblend.config import Experiment, Plan
+from histoblend.config import Plan
 from histoblend.config_check import validated
+from histoblend.config_experiment import Experiment
 from histoblend.config_settings import lay, merged, parse_setting
 from histoblend.errors import ConfigRefusal, nearest, some
 from histoblend.yaml_files import read_yaml

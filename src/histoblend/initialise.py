@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from histoblend.config import Experiment
+from histoblend.config_experiment import Experiment
 from histoblend.config_files import check_new_name, config_names, configs_folder, load_experiment, load_plan
 from histoblend.config_settings import lay_setting
 from histoblend.errors import ConfigRefusal, Refusal

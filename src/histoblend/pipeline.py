@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pandas as pd
 
-from histoblend.config import Experiment, Plan
+from histoblend.config import Plan
+from histoblend.config_experiment import Experiment
 from histoblend.data.batches import FeedWorkers
 from histoblend.data.duplicates import shared_pixels
 from histoblend.data.odd_files import odd_counts, odd_sentence

@@ -11,7 +11,8 @@ from histoblend.blending.rules import rules_for
 from histoblend.competition.digits import read_digits
 from histoblend.competition.layouts import Competition
 from histoblend.competition.source import Source, draw_source, find_source
-from histoblend.config import Experiment, Plan
+from histoblend.config import Plan
+from histoblend.config_experiment import Experiment
 from histoblend.config_files import beyond_plan, configs_folder, load_plan, plan_experiments
 from histoblend.data.pack_space import estimate_pack
 from histoblend.errors import ConfigRefusal, MachineRefusal, some

@@ -11,7 +11,7 @@ import pandas as pd
 
 from histoblend.blending.ensemble import BlendInputs, ensemble_name, write_ensembles
 from histoblend.blending.members import Member
-from histoblend.config import Experiment
+from histoblend.config_experiment import Experiment
 from histoblend.data.pack import Pack
 from histoblend.data.split import Split
 from histoblend.errors import ArtifactRefusal, some

@@ -1,7 +1,8 @@
 """JSON schemas of plan and experiment files (draft 2020-12), by which editors complete keys and mark typos.
 
-Derived from the settings of config.py and from the registries, so that a new key, network or preset is in
-them without further ado. What only a trial can tell (whether a transform takes a value) is left to loading.
+Derived from the settings of config.py and config_experiment.py and from the registries, so that a new key,
+network or preset is in them without further ado. What only a trial can tell (whether a transform takes a value)
+is left to loading.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from histoblend.config import Experiment, Plan
+from histoblend.config import Plan
+from histoblend.config_experiment import Experiment
 from histoblend.config_files import configs_folder
 from histoblend.data.augmentation_presets import PRESETS
 from histoblend.data.augmentations import transform_parameters

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from histoblend.config import Experiment
+from histoblend.config_experiment import Experiment
 from histoblend.execution.costs import RATES, Clock, Estimate, NetworkCost, task_work
 
 

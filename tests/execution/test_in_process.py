@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from histoblend.config import Experiment
+from histoblend.config_experiment import Experiment
 from histoblend.data.views import chosen_views
 from histoblend.execution import in_process
 from histoblend.execution.costs import NetworkCost, Work

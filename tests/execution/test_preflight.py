@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from histoblend.config import Experiment
+from histoblend.config_experiment import Experiment
 from histoblend.errors import MachineRefusal
 from histoblend.execution import preflight
 from histoblend.execution.costs import NetworkCost, Work

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from histoblend.config import Experiment, Training
+from histoblend.config_experiment import Experiment, Training
 from histoblend.data.augmentation_presets import PRESETS
 from histoblend.errors import ArtifactRefusal
 from histoblend.execution.records import (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from histoblend.config import Experiment
+from histoblend.config_experiment import Experiment
 from histoblend.execution.costs import NetworkCost, Work
 from histoblend.execution.device import Device
 from histoblend.execution.preflight import PlannedExperiment

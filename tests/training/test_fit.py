@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from histoblend.config import Experiment
+from histoblend.config_experiment import Experiment
 from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed, TrainingRows
 from histoblend.errors import ConfigRefusal, MachineRefusal
 from histoblend.evaluation.auc import auc

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from histoblend.competition.layouts import read_competition
-from histoblend.config import DataSettings, Experiment, FoldSettings
+from histoblend.config import DataSettings, FoldSettings
+from histoblend.config_experiment import Experiment
 from histoblend.data.batches import FeedWorkers
 from histoblend.data.pack import pack
 from histoblend.data.split import SplitSettings, make_split

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from histoblend.config import Experiment
+from histoblend.config_experiment import Experiment
 
 BACKWARD = 3  # a training step costs about three forward passes
 VALUE_BYTES = {"float32": 4, "mixed_bfloat16": 2, "mixed_float16": 2}

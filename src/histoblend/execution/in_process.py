@@ -6,7 +6,7 @@ import functools
 import time
 from dataclasses import dataclass
 
-from histoblend.config import Experiment
+from histoblend.config_experiment import Experiment
 from histoblend.data.views import chosen_views
 from histoblend.execution.costs import Clock, Estimate
 from histoblend.execution.preflight import PlannedExperiment

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from histoblend.competition.layouts import Competition
-from histoblend.config import Experiment, FoldSettings
+from histoblend.config import FoldSettings
+from histoblend.config_experiment import Experiment
 from histoblend.data.slides import assign_slides
 from histoblend.data.split import resolve_slide_map
 from histoblend.errors import MachineRefusal, some

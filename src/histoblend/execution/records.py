@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from histoblend.config import Experiment
+from histoblend.config_experiment import Experiment
 from histoblend.data.augmentations import resolve_augmentation
 from histoblend.errors import ArtifactRefusal
 from histoblend.models.registry import check_network, find_network

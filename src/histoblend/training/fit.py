@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from histoblend.config import Experiment
+from histoblend.config_experiment import Experiment
 from histoblend.data.batches import FeedWorkers, TrainingFeed
 from histoblend.evaluation.auc import class_auc, one_vs_rest
 from histoblend.inference.predict import network_logits, view_logits

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from histoblend.config import Optimizer
+from histoblend.config_experiment import Optimizer
 
 
 @keras.saving.register_keras_serializable("histoblend")

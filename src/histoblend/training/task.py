@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from histoblend.config import Experiment
+from histoblend.config_experiment import Experiment
 from histoblend.data.batches import FeedWorkers
 from histoblend.data.pack import Pack
 from histoblend.data.views import IDENTITY

@@ -1,0 +1,170 @@
+"""One experiment: a network with its recipe, as it may stand in a YAML file of configs/experiments.
+
+A file states only what differs from the annotated defaults below. An unknown key or value stops the run and
+names the nearest valid one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from histoblend.data.augmentations import resolve_augmentation
+from histoblend.errors import ConfigRefusal
+from histoblend.models.problem import Problem
+from histoblend.models.registry import check_network
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Views = Literal[1, 4, 8]
+
+
+@contextmanager
+def as_value_errors() -> Iterator[None]:
+    """Refusals as pydantic's own errors: it gathers them, so that a file's faults are told all at once."""
+    try:
+        yield
+    except ConfigRefusal as refusal:
+        raise ValueError(str(refusal)) from refusal
+
+
+class Settings(BaseModel):
+    """Base of every settings block: unknown keys are refused, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Network(BaseModel):
+    """A row of the network registry and its parameters."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    name: str
+    """Name of the network in the registry."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the file says beside the name."""
+        return dict(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _known(self) -> Network:
+        with as_value_errors():
+            check_network(self.name, self.parameters)
+        return self
+
+
+class Optimizer(Settings):
+    """How a step is taken."""
+
+    name: Literal["sgd", "adam", "adamw"] = "adamw"
+    """Rule of the step."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Highest learning rate of the schedule."""
+    momentum: Fraction = 0.9
+    """Momentum of SGD; first moment decay of Adam and AdamW."""
+    nesterov: bool = False
+    """Nesterov momentum, SGD only."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Decoupled weight decay, of kernels only."""
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    """Largest global norm of the gradient; null for none."""
+
+
+class Schedule(Settings):
+    """The learning rate as a function of training progress (0 to 1) and, for `plateau`, of the history."""
+
+    name: Literal["constant", "step", "plateau", "cosine", "one_cycle"] = "cosine"
+    """Shape of the schedule."""
+    warmup: Fraction = 0.0
+    """Share of the training over which the rate climbs linearly from near zero (one_cycle: to the peak)."""
+    final: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Rate at the end as a share of the highest (cosine, one_cycle)."""
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """What the rate is multiplied with at each milestone (step) or plateau."""
+    milestones: tuple[Fraction, ...] = (0.5, 0.75)
+    """Progress at which `step` lowers the rate."""
+    patience: Annotated[int, Field(ge=1)] = 3
+    """Epochs without a better inner-split AUC before `plateau` lowers the rate."""
+
+
+class Training(Settings):
+    """Length, sampling, loss and what is kept."""
+
+    epochs: Annotated[int, Field(ge=1)] = 20
+    """Epochs; an epoch sees every training patch once unless samples_per_epoch says otherwise."""
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    """Patches per step."""
+    samples_per_epoch: Annotated[int, Field(ge=1)] | None = None
+    """Patches drawn per epoch; null for all. Draws go on through fresh permutations, so all are seen in turn."""
+    balanced: bool = False
+    """Draw both classes equally often."""
+    label_smoothing: Fraction = 0.0
+    """Targets become smoothing/2 and 1 - smoothing/2."""
+    class_weight: Literal["none", "balanced"] = "none"
+    """Weight the loss inversely to class frequency in the training folds."""
+    ema: Fraction = 0.0
+    """Decay of the exponential moving average of the weights that is kept at the end; 0 for the raw weights."""
+    selection: Literal["last", "best"] = "last"
+    """Keep the last weights, or the best by AUC on an inner split cut, grouped, from the training folds."""
+    inner_fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.15
+    """Share of the training folds in the inner split, where something watches it."""
+    stop_patience: Annotated[int, Field(ge=1)] | None = None
+    """Epochs without a better inner-split AUC before training stops; null for the full length."""
+    normalisation_statistics: Literal["recomputed", "moving"] = "recomputed"
+    """Batch-normalisation statistics at the end: recomputed on the training folds, or the moving averages."""
+    tensorboard: bool = True
+    """Write TensorBoard logs per task (where TensorBoard is installed)."""
+    save_model: bool = False
+    """Also save the network with its sigmoid as one .keras file, and draw the fold's ROC curve."""
+
+
+class Experiment(Settings):
+    """One network with one recipe, trained on every fold."""
+
+    name: str
+    """Name of the experiment: the file's stem."""
+    network: Network
+    """Network and its parameters."""
+    input_size: Annotated[int, Field(ge=16, le=512)] | None = None
+    """Side in pixels at which the network sees the patch (resized inside the model); null: as it was packed."""
+    augmentation: str | list[dict[str, Any]] = "light"
+    """Preset, or a list of transforms with parameters."""
+    optimizer: Optimizer = Optimizer()
+    """How a step is taken."""
+    schedule: Schedule = Schedule()
+    """Learning rate over time."""
+    training: Training = Training()
+    """Length, sampling, loss and what is kept."""
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    """Arithmetic; auto: mixed where the device computes in it, else float32; frozen at the first start."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the weights, the order, the augmentations and dropout."""
+    role: Literal["member", "yardstick"] = "member"
+    """A yardstick is ranked but not blended."""
+    views: Views | None = None
+    """Dihedral views averaged at prediction; null for the plan's `tta`."""
+
+    @field_validator("network", mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("augmentation")
+    @classmethod
+    def _resolvable(cls, value: str | list[dict[str, Any]]) -> str | list[dict[str, Any]]:
+        with as_value_errors():
+            resolve_augmentation(value)
+        return value
+
+    def problem(self, side: int, classes: int) -> Problem:
+        """What the network is built for, on patches of `side` pixels."""
+        return Problem(side, self.input_size or side, classes)
+
+    @property
+    def needs_inner_split(self) -> bool:
+        """Whether anything watches a metric during training."""
+        watches = self.training.selection == "best" or self.training.stop_patience is not None
+        return watches or self.schedule.name == "plateau"
