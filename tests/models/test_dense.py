@@ -13,6 +13,7 @@ from histoblend.models.problem import Problem
 from histoblend.models.registry import build_network
 
 SMALL = {"widths": [4, 6], "depths": [1, 1]}
+TWO_STREAMS = {"widths": [4], "depths": [1], "centre_widths": [4], "centre_depths": [1]}
 
 
 def built(name: str, parameters: dict[str, Any], problem: Problem) -> keras.Model:
@@ -37,6 +38,7 @@ def pictures(count: int, side: int) -> np.ndarray:
         ("small_vgg", SMALL, Problem(24, 24)),
         ("small_vgg", SMALL | {"head": "gap", "normalisation": "layer"}, Problem(24, 24, 4)),
         ("small_vgg", SMALL | {"head": "centre_max", "normalisation": "none"}, Problem(24, 24)),
+        ("small_vgg", SMALL | {"head": "gap+gmp"}, Problem(24, 24)),
         ("small_vgg", SMALL | {"crop": 32}, Problem(48, 32)),
         ("small_resnet", {"widths": [4, 6, 8], "blocks": [1, 1, 1]}, Problem(24, 24)),
     ],
@@ -81,6 +83,9 @@ def test_the_reach_is_not_understated() -> None:
     [
         ("course_cnn", {"widths": [4], "dense": 4}, Problem(24, 24), "place of its own"),
         ("small_vgg", SMALL | {"head": "flatten"}, Problem(24, 24), "place of its own"),
+        ("small_vgg", SMALL | {"head": "gem"}, Problem(24, 24), "generalised mean"),
+        ("small_vgg", SMALL | {"head": "centre_attention"}, Problem(24, 24), "against each other"),
+        ("two_stream", TWO_STREAMS, Problem(24, 24), "a stream of its own"),
         ("small_vgg", SMALL | {"normalisation": "group"}, Problem(24, 24), "statistics over the whole patch"),
         ("small_resnet", {"widths": [4], "blocks": [1], "attention": True}, Problem(24, 24), "attention"),
         ("small_vgg", SMALL, Problem(24, 32), "resizes"),

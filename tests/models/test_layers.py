@@ -93,6 +93,32 @@ def test_statistics_stay_float32_under_bfloat16():
     np.testing.assert_allclose(layer.moving_mean.numpy(), rounded.mean((0, 1, 2)), atol=1e-4)
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_moving_statistics_follow_keras_through_compiled_steps(jit_compile):
+    """Several steps of training with different batches, then inference; XLA compiles the kernel too."""
+    results = []
+    for layer in twins(momentum=0.7):
+        model = keras.Sequential([keras.Input(SHAPE[1:]), layer])
+        model.compile(keras.optimizers.SGD(0.01), "mse", jit_compile=jit_compile)
+        for step in range(5):
+            model.train_on_batch(pixels(float(step)), pixels(0.0))
+        results.append([*(weight.numpy() for weight in layer.weights), np.asarray(model(pixels()))])
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("training", [True, False])
+def test_half_precision_comes_out_in_half_precision_and_near_keras(policy, training):
+    half = policy.removeprefix("mixed_")
+    ours, theirs = twins(dtype=policy)
+    result, expected = (layer(ops.cast(pixels(), half), training=training) for layer in (ours, theirs))
+    assert keras.backend.standardize_dtype(result.dtype) == half
+    np.testing.assert_allclose(
+        ops.cast(result, "float32"), ops.cast(expected, "float32"), atol=0.05 if half == "bfloat16" else 0.01
+    )
+
+
 def test_vectors_and_masks_fall_back_to_keras():
     ours, theirs = layers.BatchNormalization(), keras.layers.BatchNormalization()
     values = pixels().reshape(-1, 3)

@@ -9,10 +9,14 @@ import keras
 import numpy as np
 import pytest
 
+from histoblend.config_experiment import Experiment
 from histoblend.errors import ConfigRefusal, MachineRefusal
+from histoblend.execution.preflight import plan_work
 from histoblend.models import weights
 from histoblend.models.backbones import APPLICATIONS
-from histoblend.models.registry import NETWORKS
+from histoblend.models.backbones_rebuilt import IMAGENET_DEVIATION, IMAGENET_MEAN, standardise
+from histoblend.models.problem import Problem
+from histoblend.models.registry import NETWORKS, build_network
 from histoblend.models.weights import resolve_weights
 
 NAME = "densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -79,9 +83,10 @@ def published(model: keras.Model, path: Path) -> None:
         file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", b"2.4.0"
         for layer in model.layers:
             group = file.create_group(layer.name)
-            names = [f"{layer.name}/{number}".encode() for number in range(len(layer.weights))]
+            weights = [*layer.trainable_weights, *layer.non_trainable_weights]
+            names = [f"{layer.name}/{number}".encode() for number in range(len(weights))]
             group.attrs["weight_names"] = names
-            for name, weight in zip(names, layer.weights, strict=True):
+            for name, weight in zip(names, weights, strict=True):
                 group.create_dataset(name.decode(), data=weight.numpy())
 
 
@@ -94,11 +99,150 @@ def test_both_formats_load(tmp_path, name):
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_damaged_or_foreign_file_is_refused(tmp_path):
-    (tmp_path / "damaged.weights.h5").write_bytes(b"not hdf5")
-    with pytest.raises(MachineRefusal, match="does not load"):
-        weights.load_weights(tiny(0), tmp_path / "damaged.weights.h5")
-    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    other.save_weights(tmp_path / "other.weights.h5")
-    with pytest.raises(MachineRefusal, match="does not load"):
-        weights.load_weights(tiny(0), tmp_path / "other.weights.h5")
+def with_top(seed: int) -> keras.Model:
+    body = tiny(seed)
+    vector = keras.layers.GlobalAveragePooling2D()(body.output)
+    return keras.Model(body.input, keras.layers.Dense(5)(vector), name="topped")
+
+
+def wider() -> keras.Model:
+    inputs = keras.Input((8, 8, 3))
+    features = keras.layers.BatchNormalization()(keras.layers.Conv2D(6, 3)(inputs))
+    return keras.Model(inputs, keras.layers.Conv2D(2, 1)(features))
+
+
+def save(model: keras.Model, path: Path) -> None:
+    model.save_weights(path) if path.name.endswith(".weights.h5") else published(model, path)
+
+
+def shorten(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def without_numbers() -> keras.Model:
+    model = tiny(0)
+    model.set_weights([np.full(weight.shape, np.nan) for weight in model.get_weights()])
+    return model
+
+
+FAULTS = {
+    "a page": (lambda path: path.write_text("\n<!DOCTYPE html><html>404</html>"), "is a web page"),
+    "empty": (lambda path: path.write_bytes(b""), "is an empty file"),
+    "noise": (lambda path: path.write_bytes(b"not hdf5"), "starts b'not hdf5', no HDF5"),
+    "short": (lambda path: (save(tiny(0), path), shorten(path)), "is damaged or cut short"),
+    "with its top": (lambda path: save(with_top(0), path), r"2 arrays .* too many: weights with the top"),
+    "other widths": (lambda path: save(wider(), path), "is of another network"),
+    "another network": (
+        lambda path: save(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]), path),
+        r"is of another network: it lacks 7 arrays .* and has 1 array \(\(3, 2\)\) too many",
+    ),
+    "no numbers": (lambda path: save(without_numbers(), path), "no finite numbers"),
+}
+
+
+@pytest.mark.parametrize("name", ["tiny_notop.h5", "tiny.weights.h5"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_file_that_is_not_what_its_name_says_is_refused_by_name(tmp_path, fault, name):
+    write, message = FAULTS[fault]
+    write(tmp_path / name)
+    with pytest.raises(MachineRefusal, match=message) as refusal:
+        weights.load_weights(tiny(0), tmp_path / name)
+    assert str(tmp_path / name) in refusal.value.found and refusal.value.remedy
+
+
+def test_the_same_arrays_in_another_order_are_refused(tmp_path):
+    inputs = keras.Input((8, 8, 4))
+    first, second = keras.layers.Conv2D(4, 3), keras.layers.Conv2D(4, 1)
+    there = keras.Model(inputs, second(first(inputs)))
+    back = keras.Model(inputs, keras.layers.Conv2D(4, 3)(keras.layers.Conv2D(4, 1)(inputs)), name="back")
+    published(there, tmp_path / "there.h5")
+    with pytest.raises(MachineRefusal, match="does not load into back"):
+        weights.load_weights(back, tmp_path / "there.h5")
+
+
+def test_what_a_training_left_beside_the_weights_is_passed_over(tmp_path):
+    source, target = tiny(1), tiny(2)
+    source.compile("adam", "mse")
+    source.train_on_batch(np.ones((1, 8, 8, 3)), np.ones((1, 6, 6, 2)))
+    source.save_weights(tmp_path / "trained.weights.h5")
+    weights.load_weights(target, tmp_path / "trained.weights.h5")
+    np.testing.assert_array_equal(source.get_weights()[0], target.get_weights()[0])
+
+
+PATCHES = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), dtype="uint8")
+
+
+def attach(backbone: str, monkeypatch, tmp_path: Path) -> tuple[keras.Model, Path]:
+    """A plain application with weights of its own, and where its published file would lie in an attached folder."""
+    monkeypatch.setenv("HISTOBLEND_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr("histoblend.models.weights.has_internet", lambda: False)
+    keras.utils.set_random_seed(11)
+    source = APPLICATIONS[backbone](include_top=False, weights=None, input_shape=(96, 96, 3))
+    standardise(source)
+    folder = tmp_path / "owner" / "dataset"
+    folder.mkdir(parents=True)
+    return source, folder / weights.weights_file_name(backbone, 96)
+
+
+def body_of(model: keras.Model) -> keras.Model:
+    return next(layer for layer in model.layers if isinstance(layer, keras.Model))
+
+
+SLOW_ROWS = [
+    pytest.param(name, marks=pytest.mark.slow)
+    for name, row in NETWORKS.items()
+    if "backbone" in row.fixed and name != "mobilenet_v2"
+]
+
+
+@pytest.mark.parametrize("row", ["mobilenet_v2", *SLOW_ROWS])
+def test_from_an_attached_file_to_the_same_features(row, monkeypatch, tmp_path):
+    """Saved as published, found, loaded, rebuilt: the features are those of the plain application."""
+    backbone = NETWORKS[row].fixed["backbone"]
+    source, path = attach(backbone, monkeypatch, tmp_path)
+    published(source, path)
+    body = body_of(build_network(row, {}, Problem()))
+    pixels = np.random.default_rng(0).normal(size=(1, 96, 96, 3)).astype("float32")
+    if backbone.startswith("efficientnet_"):  # its own second division comes only with weights="imagenet"
+        inner = keras.Model(source.get_layer("stem_conv_pad").output, source.output)
+        mean, deviation = np.array(IMAGENET_MEAN), np.array(IMAGENET_DEVIATION)
+        pixels = pixels * 50 + 128
+        padded = np.pad((pixels / 255 - mean) / deviation, ((0, 0), (0, 1), (0, 1), (0, 0)))
+        expected = np.asarray(inner(padded.astype("float32")))
+    else:
+        expected = np.asarray(source(pixels))
+    np.testing.assert_allclose(body(pixels), expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_keras_3_file_named_in_the_experiment(monkeypatch, tmp_path):
+    source, _ = attach("mobilenet_v2", monkeypatch, tmp_path)
+    source.save_weights(tmp_path / "mine.weights.h5")
+    model = build_network("mobilenet_v2", {"weights": str(tmp_path / "mine.weights.h5")}, Problem())
+    for one, other in zip(source.get_weights(), body_of(model).get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_without_weights_anywhere_it_refuses_rather_than_start_at_random(monkeypatch, tmp_path):
+    attach("mobilenet_v2", monkeypatch, tmp_path)
+    with pytest.raises(MachineRefusal, match="mobilenet_v2_weights"):
+        build_network("mobilenet_v2", {}, Problem())
+    build_network("mobilenet_v2", {}, Problem(), pretrained=False)
+
+
+@pytest.mark.parametrize("fault", ["a page", "short", "with its top"])
+def test_a_wrong_file_stops_the_run_before_its_first_task(fault, monkeypatch, tmp_path):
+    """The preflight loads what lies on this machine: no hour of training is lost, nothing starts at random."""
+    source, path = attach("mobilenet_v2", monkeypatch, tmp_path)
+    if fault == "with its top":
+        vector = keras.layers.GlobalAveragePooling2D()(source.output)
+        published(keras.Model(source.input, keras.layers.Dense(10)(vector)), path)
+    elif fault == "short":
+        published(source, path)
+        shorten(path)
+    else:
+        FAULTS[fault][0](path)
+    experiment = Experiment(name="one", network="mobilenet_v2")
+    with pytest.raises(MachineRefusal, match=FAULTS[fault][1]) as refusal:
+        plan_work([experiment], 1, (100, 10), 5, (96, 2))
+    assert str(path) in refusal.value.found

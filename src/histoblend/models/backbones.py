@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,30 @@ import keras
 
 from histoblend.errors import ConfigRefusal
 from histoblend.models import heads, layers
+from histoblend.models.backbones_rebuilt import IMAGENET_DEVIATION, IMAGENET_MEAN, rebuilt, standardise
 from histoblend.models.parameters import Backbone
 from histoblend.models.problem import Problem
 from histoblend.models.weights import DOWNLOAD, attached_folders, keras_home, load_weights, resolve_weights
 
+
+def _without_preprocessing(application: Callable[..., keras.Model]) -> Callable[..., keras.Model]:
+    """Leaves out what an application would do to its pixels: all normalise in one place, in float32."""
+    return functools.partial(application, include_preprocessing=False)
+
+
 APPLICATIONS: dict[str, Callable[..., keras.Model]] = {
     "densenet121": keras.applications.DenseNet121,
+    "densenet169": keras.applications.DenseNet169,
     "efficientnet_b0": keras.applications.EfficientNetB0,
-    "efficientnetv2_b0": keras.applications.EfficientNetV2B0,
-    "resnet50v2": keras.applications.ResNet50V2,
+    "efficientnet_b3": keras.applications.EfficientNetB3,
+    "efficientnetv2_b0": _without_preprocessing(keras.applications.EfficientNetV2B0),
+    "efficientnetv2_s": _without_preprocessing(keras.applications.EfficientNetV2S),
     "resnet50": keras.applications.ResNet50,
-    "convnext_tiny": keras.applications.ConvNeXtTiny,
+    "resnet50v2": keras.applications.ResNet50V2,
+    "convnext_tiny": _without_preprocessing(keras.applications.ConvNeXtTiny),
     "xception": keras.applications.Xception,
     "mobilenet_v2": keras.applications.MobileNetV2,
-    "mobilenet_v3_large": keras.applications.MobileNetV3Large,
+    "mobilenet_v3_large": _without_preprocessing(keras.applications.MobileNetV3Large),
     "vgg16": keras.applications.VGG16,
     "nasnet_mobile": keras.applications.NASNetMobile,
 }
@@ -32,6 +43,8 @@ APPLICATIONS: dict[str, Callable[..., keras.Model]] = {
 @keras.saving.register_keras_serializable(package="histoblend")
 class ReversedChannels(keras.layers.Layer):
     """RGB -> BGR, as the networks trained in Caffe expect."""
+
+    reach = "cell"
 
     def call(self, inputs: Any) -> Any:
         return inputs[..., ::-1]
@@ -44,10 +57,13 @@ def _signed_unit() -> list[keras.layers.Layer]:
     return [layers.unit_range()]
 
 
+def _centred() -> list[keras.layers.Layer]:
+    return [keras.layers.Rescaling(1.0 / 128.0, offset=-1.0, dtype="float32", name="normalise")]
+
+
 def _imagenet_standard() -> list[keras.layers.Layer]:
-    mean, deviation = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    scale = [1.0 / (255.0 * d) for d in deviation]
-    offset = [-m / d for m, d in zip(mean, deviation, strict=True)]
+    scale = [1.0 / (255.0 * deviation) for deviation in IMAGENET_DEVIATION]
+    offset = [-m / d for m, d in zip(IMAGENET_MEAN, IMAGENET_DEVIATION, strict=True)]
     return [keras.layers.Rescaling(scale, offset, dtype="float32", name="normalise")]
 
 
@@ -58,45 +74,70 @@ def _caffe() -> list[keras.layers.Layer]:
 
 
 def _inside() -> list[keras.layers.Layer]:
-    """EfficientNet, ConvNeXt and MobileNetV3 normalise in their own first layers: they are fed 0-255."""
+    """EfficientNet keeps its statistics among its weights: it is fed 0-255."""
     return []
 
 
 NORMALISE: dict[str, Callable[[], list[keras.layers.Layer]]] = {
     "densenet121": _imagenet_standard,
+    "densenet169": _imagenet_standard,
     "efficientnet_b0": _inside,
-    "efficientnetv2_b0": _inside,
-    "resnet50v2": _signed_unit,
+    "efficientnet_b3": _inside,
+    "efficientnetv2_b0": _imagenet_standard,
+    "efficientnetv2_s": _centred,
     "resnet50": _caffe,
-    "convnext_tiny": _inside,
+    "resnet50v2": _signed_unit,
+    "convnext_tiny": _imagenet_standard,
     "xception": _signed_unit,
     "mobilenet_v2": _signed_unit,
-    "mobilenet_v3_large": _inside,
+    "mobilenet_v3_large": _signed_unit,
     "vgg16": _caffe,
     "nasnet_mobile": _signed_unit,
 }
 
 
-def on_application(problem: Problem, settings: Backbone, *, backbone: str) -> keras.Model:
+def on_application(
+    problem: Problem, settings: Backbone, *, backbone: str, attention: str = ""
+) -> keras.Model:
     """uint8 (n, side, side, 3) -> resized, normalised once -> backbone -> head -> logits (n, outputs).
 
     Raises:
-        ConfigRefusal: the input is too small for the backbone.
-        MachineRefusal: pretrained weights are not to be found.
+        ConfigRefusal: the input is too small for the backbone, or it cannot keep more cells.
+        MachineRefusal: pretrained weights are not to be found, or their file is not what its name says.
     """
     patch = layers.patch_input(problem)
     stack = [*layers.entrance(problem, settings.crop), *NORMALISE[backbone]()]
-    body = _body(backbone, settings.weights, problem.input_size)
+    plain = plain_backbone(backbone, settings.weights, problem.input_size)
+    body = rebuilt(plain, backbone, stem_stride=settings.stem_stride, attention=attention)
     features = body(layers.chained(patch, stack))
-    return keras.Model(patch, heads.logit(features, problem, settings), name=backbone)
+    name = f"{backbone}_{attention}" if attention else backbone
+    return keras.Model(patch, heads.logit(features, problem, settings), name=name)
 
 
-def _body(backbone: str, weights: str, input_size: int) -> keras.Model:
+def plain_backbone(backbone: str, weights: str, input_size: int) -> keras.Model:
+    """The backbone as keras.applications builds it, without its top, with the weights that `weights` names.
+
+    Raises:
+        ConfigRefusal: the input is too small for the backbone.
+        MachineRefusal: pretrained weights are not to be found, or their file is not what its name says.
+    """
     found = resolve_weights(backbone, weights, attached_folders(), keras_home(), input_size=input_size)
-    source = "imagenet" if found == DOWNLOAD else None
+    body = _application(backbone, None, input_size)
+    if isinstance(found, Path):
+        load_weights(body, found)
+    elif found == DOWNLOAD:
+        # NASNet refuses any other side than its own when it downloads; kernels do not depend on it.
+        side = 224 if backbone == "nasnet_mobile" else input_size
+        body.set_weights(_application(backbone, "imagenet", side).get_weights())
+    else:
+        standardise(body)
+    return body
+
+
+def _application(backbone: str, weights: str | None, input_size: int) -> keras.Model:
     try:
-        body = APPLICATIONS[backbone](
-            include_top=False, weights=source, input_shape=(input_size, input_size, 3)
+        return APPLICATIONS[backbone](
+            include_top=False, weights=weights, input_shape=(input_size, input_size, 3)
         )
     except ValueError as error:
         raise ConfigRefusal(
@@ -104,6 +145,3 @@ def _body(backbone: str, weights: str, input_size: int) -> keras.Model:
             "a larger input_size",
             "set input_size: 96 or more in the experiment.",
         ) from error
-    if isinstance(found, Path):
-        load_weights(body, found)
-    return body

@@ -19,12 +19,13 @@ import keras
 from keras import layers
 
 from histoblend.errors import ConfigRefusal
+from histoblend.models.pooling import CentreAttention, GeneralisedMean
 
 ANY_SIZE = (
     layers.InputLayer, layers.Rescaling, layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D,
     layers.MaxPooling2D, layers.AveragePooling2D, layers.BatchNormalization, layers.LayerNormalization,
-    layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Add, layers.Concatenate, layers.Dropout,
-    layers.SpatialDropout2D, layers.Cropping2D, layers.CenterCrop, layers.Dense,
+    layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU, layers.Add, layers.Maximum, layers.Concatenate,
+    layers.Dropout, layers.SpatialDropout2D, layers.Cropping2D, layers.CenterCrop, layers.Dense,
 )  # fmt: skip
 WINDOWED: dict[type[keras.layers.Layer], type[keras.layers.Layer]] = {
     layers.GlobalAveragePooling2D: layers.AveragePooling2D,
@@ -32,6 +33,8 @@ WINDOWED: dict[type[keras.layers.Layer], type[keras.layers.Layer]] = {
 }
 REASONS: dict[type[keras.layers.Layer], str] = {
     layers.Flatten: "its head reads every cell of the map at a place of its own",
+    GeneralisedMean: "its head takes a generalised mean (gem), which has no form for moving windows here",
+    CentreAttention: "its head weighs the cells of a patch against each other (centre_attention)",
     layers.Resizing: "it resizes the patch",
     layers.GroupNormalization: "its group normalisation takes statistics over the whole patch",
     keras.Model: "its body is a network of keras.applications, whose receptive field is wider than the patch",
@@ -111,6 +114,8 @@ def _obstacle(model: keras.Model) -> str:
     for layer in model.layers:
         if reason := _reason(layer):
             return reason
+    if any(_splits_off(layer, model) for layer in model.layers):
+        return "it sees the labelled centre through a stream of its own, surrounded by zeros"
     field = _field(model)
     if any(_size(layer) and field % _size(layer) for layer in _body(model)):
         return f"its maps do not divide its {field} pixels evenly, so windows would not be aligned with its pooling"
@@ -142,6 +147,12 @@ def _body(model: keras.Model) -> Iterator[keras.layers.Layer]:
     """The layers between entrance and head."""
     outside = (layers.InputLayer, layers.Rescaling, layers.Cropping2D, layers.CenterCrop)
     return (layer for layer in model.layers if not isinstance(layer, outside))
+
+
+def _splits_off(layer: keras.layers.Layer, model: keras.Model) -> bool:
+    """Whether the layer cuts the centre out for one stream while another goes on with what lies around."""
+    others = (other for other in model.layers if other is not layer)
+    return isinstance(layer, layers.CenterCrop) and any(other.input is layer.input for other in others)
 
 
 def _cropped(layer: keras.layers.Layer) -> bool:

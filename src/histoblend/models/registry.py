@@ -29,6 +29,9 @@ class Network:
         description: one line for the user.
         family: networks of one family make similar errors; a blend wants several.
         input_size: side in pixels at which the network is usually fed.
+        normalisation: in words, what the one normalisation makes of pixel values 0-255.
+        weights: ``imagenet`` where published weights can be its start, else ``from scratch``.
+        invariant: whether its logit is the same for all eight dihedral views of a patch, so that one is enough.
         kind: ``keras`` for a network, ``features`` for an estimator on image statistics.
         fixed: what the row itself fixes, passed on to `build`.
     """
@@ -38,13 +41,32 @@ class Network:
     description: str
     family: str
     input_size: int = 96
+    normalisation: str = "-1..1"
+    weights: Literal["imagenet", "from scratch"] = "from scratch"
     kind: Literal["keras", "features"] = "keras"
+    invariant: bool = False
     fixed: Mapping[str, str] = field(default_factory=dict)
 
 
-def _application(name: str, description: str, family: str, input_size: int = 160) -> Network:
-    build = f"{MODELS}.backbones:on_application"
-    return Network(build, declared.Backbone, description, family, input_size, fixed={"backbone": name})
+# What the one normalisation of a backbone makes of pixel values, in words; models/backbones.py builds it.
+SIGNED, STANDARD = "-1..1", "ImageNet mean 0, deviation 1"
+CAFFE, CENTRED = "BGR, ImageNet mean 0", "(x - 128) / 128"
+
+
+def _application(
+    name: str, description: str, family: str, normalisation: str, input_size: int = 160, **fixed: str
+) -> Network:
+    """A row on a backbone of keras.applications; `fixed` may name another backbone than the row."""
+    return Network(
+        f"{MODELS}.backbones:on_application",
+        declared.Backbone,
+        description,
+        family,
+        input_size,
+        normalisation,
+        "imagenet",
+        fixed={"backbone": name, **fixed},
+    )
 
 
 NETWORKS: dict[str, Network] = {
@@ -66,19 +88,70 @@ NETWORKS: dict[str, Network] = {
         "residual blocks at full resolution, centre-aware head, .3M parameters",
         "resnet",
     ),
-    "densenet121": _application("densenet121", "DenseNet121, 7M parameters", "densenet"),
-    "efficientnet_b0": _application("efficientnet_b0", "EfficientNetB0, 4M parameters", "efficientnet"),
-    "efficientnetv2_b0": _application(
-        "efficientnetv2_b0", "EfficientNetV2-B0, 6M parameters", "efficientnet"
+    "small_vit": Network(
+        f"{MODELS}.small_vit:small_vit",
+        declared.SmallVit,
+        "vision transformer on patches of 8 pixels, centre-aware head, 1.2M parameters",
+        "transformer",
     ),
-    "resnet50v2": _application("resnet50v2", "ResNet50V2, 24M parameters", "resnet"),
-    "resnet50": _application("resnet50", "ResNet50, 24M parameters", "resnet"),
-    "convnext_tiny": _application("convnext_tiny", "ConvNeXt-Tiny, 28M parameters", "convnext"),
-    "xception": _application("xception", "Xception, 21M parameters", "xception"),
-    "mobilenet_v2": _application("mobilenet_v2", "MobileNetV2, 2M parameters", "mobilenet"),
-    "mobilenet_v3_large": _application("mobilenet_v3_large", "MobileNetV3-Large, 3M parameters", "mobilenet"),
-    "vgg16": _application("vgg16", "VGG16, 15M parameters", "vgg"),
-    "nasnet_mobile": _application("nasnet_mobile", "NASNetMobile, 4M parameters", "nasnet"),
+    "two_stream": Network(
+        f"{MODELS}.two_stream:two_stream",
+        declared.TwoStream,
+        "the labelled centre at full resolution beside the whole patch at half of it, .6M parameters",
+        "two_stream",
+    ),
+    "d4_resnet": Network(
+        f"{MODELS}.d4_resnet:d4_resnet",
+        declared.D4Resnet,
+        "residual blocks that turn with the patch (group D4): the logit is the same for all eight views",
+        "dihedral",
+        invariant=True,
+    ),
+    "d4_densenet": Network(
+        f"{MODELS}.d4_densenet:d4_densenet",
+        declared.D4Densenet,
+        "P4M-DenseNet, .12M parameters: dense blocks of the group D4, for tens of thousands of patches",
+        "dihedral",
+        invariant=True,
+    ),
+    "densenet121": _application("densenet121", "DenseNet121, 7M parameters", "densenet", STANDARD, 192),
+    "densenet169": _application("densenet169", "DenseNet169, 13M parameters", "densenet", STANDARD, 192),
+    "efficientnet_b0": _application(
+        "efficientnet_b0", "EfficientNetB0, 4M parameters", "efficientnet", STANDARD
+    ),
+    "efficientnet_b3": _application(
+        "efficientnet_b3", "EfficientNetB3, 11M parameters", "efficientnet", STANDARD
+    ),
+    "efficientnetv2_b0": _application(
+        "efficientnetv2_b0", "EfficientNetV2-B0, 6M parameters", "efficientnet", STANDARD
+    ),
+    "efficientnetv2_s": _application(
+        "efficientnetv2_s", "EfficientNetV2-S, 20M parameters", "efficientnet", CENTRED
+    ),
+    "resnet50": _application("resnet50", "ResNet50, 24M parameters", "resnet", CAFFE),
+    "resnet50v2": _application("resnet50v2", "ResNet50V2, 24M parameters", "resnet", SIGNED, 192),
+    "se_resnet50": _application(
+        "resnet50",
+        "ResNet50 with channel attention in every block, 26M parameters",
+        "resnet",
+        CAFFE,
+        attention="squeeze_excitation",
+    ),
+    "cbam_resnet50": _application(
+        "resnet50",
+        "ResNet50 with channel and spatial attention in every block, 26M parameters",
+        "resnet",
+        CAFFE,
+        attention="cbam",
+    ),
+    "convnext_tiny": _application("convnext_tiny", "ConvNeXt-Tiny, 28M parameters", "convnext", STANDARD),
+    "xception": _application("xception", "Xception, 21M parameters", "xception", SIGNED),
+    "mobilenet_v2": _application("mobilenet_v2", "MobileNetV2, 2M parameters", "mobilenet", SIGNED),
+    "mobilenet_v3_large": _application(
+        "mobilenet_v3_large", "MobileNetV3-Large, 3M parameters", "mobilenet", SIGNED
+    ),
+    "vgg16": _application("vgg16", "VGG16, 15M parameters", "vgg", CAFFE),
+    "nasnet_mobile": _application("nasnet_mobile", "NASNetMobile, 4M parameters", "nasnet", SIGNED),
     "texture_hgb": Network(
         f"{MODELS}.texture_hgb:fit_texture_hgb",
         declared.TextureHgb,

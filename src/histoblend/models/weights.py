@@ -12,7 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from histoblend.errors import ConfigRefusal, MachineRefusal
+from histoblend.models.weights_file import check_weights_file
 
 if TYPE_CHECKING:
     import keras
@@ -23,8 +26,11 @@ SERVER = ("storage.googleapis.com", 443)
 _TF_KERNELS = "weights_tf_dim_ordering_tf_kernels"
 FILE_NAMES: dict[str, str] = {
     "densenet121": f"densenet121_{_TF_KERNELS}_notop.h5",
+    "densenet169": f"densenet169_{_TF_KERNELS}_notop.h5",
     "efficientnet_b0": "efficientnetb0_notop.h5",
+    "efficientnet_b3": "efficientnetb3_notop.h5",
     "efficientnetv2_b0": "efficientnetv2-b0_notop.h5",
+    "efficientnetv2_s": "efficientnetv2-s_notop.h5",
     "resnet50v2": f"resnet50v2_{_TF_KERNELS}_notop.h5",
     "resnet50": f"resnet50_{_TF_KERNELS}_notop.h5",
     "convnext_tiny": "convnext_tiny_notop.h5",
@@ -87,16 +93,24 @@ def load_weights(body: keras.Model, path: Path) -> None:
     """Load a weights file, Keras's published ``.h5`` or a ``.weights.h5``, into a backbone without its top.
 
     Raises:
-        MachineRefusal: the file is damaged or belongs to another network.
+        MachineRefusal: the file is damaged, belongs to another network, has a top, or holds values that are no numbers.
     """
+    check_weights_file(path, body.name, [tuple(weight.shape) for weight in body.weights])
     try:
         body.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
-        raise MachineRefusal(
-            f"{path} does not load into {body.name}: {error}",
-            f"the weights of {body.name} without its top",
-            "fetch the file again, or name another one under network.weights.",
-        ) from error
+        raise _unusable(path, body, str(error)) from error
+    for weight in body.weights:
+        if not bool(np.isfinite(np.asarray(weight)).all()):
+            raise _unusable(path, body, f"{weight.path} holds values that are no finite numbers")
+
+
+def _unusable(path: Path, body: keras.Model, reason: str) -> MachineRefusal:
+    return MachineRefusal(
+        f"{path} does not load into {body.name}: {reason}",
+        f"the weights of {body.name} without its top",
+        "fetch the file again, or name another one under network.weights.",
+    )
 
 
 def attached_folders(environment: Mapping[str, str] = os.environ) -> list[Path]:
