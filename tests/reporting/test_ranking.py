@@ -68,6 +68,15 @@ def test_missing_figures_are_blank():
     assert "nan" not in row and "None" not in row
 
 
+def test_who_learned_from_test_patches_is_marked():
+    plain, student = metrics("plain", 0.8), metrics("student", 0.9)
+    student.about["pseudo_labels"] = True
+    text = printed([plain, student])
+    assert "student+ " in text and "plain " in text and "plain+" not in text
+    assert "+: learned from test patches too" in text
+    assert "+: learned" not in printed([plain])
+
+
 @pytest.mark.parametrize("column", ["auc_pooled", "minutes"])
 def test_figures_survive_the_csv(column: str, tmp_path):
     table = ranking_table(ROWS)

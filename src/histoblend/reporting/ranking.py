@@ -13,8 +13,8 @@ from histoblend.evaluation.metrics import Metrics
 
 COLUMNS = [
     "rank", "name", "kind", "status", "auc_pooled", "auc_fold_mean", "auc_fold_std", "accuracy", "tta_gain", "folds",
-    "slides_policy", "inner_split", "minutes", "images_per_second", "data_set", "synthetic", "local_leaderboard",
-    "public_score", "private_score", "config_fingerprint", "data_fingerprint", "folds_fingerprint",
+    "slides_policy", "inner_split", "pseudo_labels", "minutes", "images_per_second", "data_set", "synthetic",
+    "local_leaderboard", "public_score", "private_score", "config_fingerprint", "data_fingerprint", "folds_fingerprint",
 ]  # fmt: skip
 
 
@@ -87,6 +87,7 @@ def _caption(table: pd.DataFrame) -> str:
     words = {
         "yardstick: ranked, not blended": (table["kind"] == "yardstick").any(),
         "partial: not all folds, ranked apart, not blended": (table["status"] == "partial").any(),
+        "+: learned from test patches too, by pseudo-labels": table["pseudo_labels"].eq(True).any(),
         "test only: of unknown worth, not blended": (table["status"] == "test only").any(),
     }
     return "; ".join(word for word, stands in words.items() if stands)
@@ -95,7 +96,7 @@ def _caption(table: pd.DataFrame) -> str:
 def _cells(row: dict[str, Any], held_out: bool, several: bool) -> list[str]:
     cells = [
         str(row["rank"]) if row["status"] == "complete" else row["status"],
-        row["name"] + (f" ({row['kind']})" if row["kind"] in ("yardstick", "external") else ""),
+        _name(row),
         _number(row["auc_pooled"], ".4f"),
         *([_number(row["accuracy"], ".4f")] if several else []),
         _number(row["auc_fold_mean"], ".4f")
@@ -106,6 +107,13 @@ def _cells(row: dict[str, Any], held_out: bool, several: bool) -> list[str]:
     ]
     minutes = _number(row["minutes"], ".1f") if row["minutes"] else ""
     return [*cells, minutes, _number(row["images_per_second"], ".0f")]
+
+
+def _name(row: dict[str, Any]) -> str:
+    """The name with what sets its score apart from the others."""
+    mark = "+" if row["pseudo_labels"] is True else ""
+    kind = f" ({row['kind']})" if row["kind"] in ("yardstick", "external") else ""
+    return f"{row['name']}{mark}{kind}"
 
 
 def _number(value: float | None, form: str) -> str:
