@@ -14,7 +14,8 @@ from jsonschema import Draft202012Validator
 
 from histoblend.config import Plan
 from histoblend.config_experiment import Experiment
-from histoblend.config_files import load_experiment, load_plan, plan_experiments
+from histoblend.config_files import load_experiment, load_plan, plan_experiments, recipe_content
+from histoblend.config_recipe import PIECES
 from histoblend.data.augmentation_presets import PRESETS
 from histoblend.errors import ConfigRefusal
 from histoblend.models.registry import NETWORKS
@@ -22,7 +23,9 @@ from histoblend.schema import RENEW, schema_command, schemas, write_schemas
 from histoblend.yaml_files import read_yaml
 
 SHIPPED_CONFIGS = Path(__file__).parents[1] / "configs"
-FILES = {kind: sorted((SHIPPED_CONFIGS / f"{kind}s").rglob("*.yaml")) for kind in ("plan", "experiment")}
+FILES = {
+    kind: sorted((SHIPPED_CONFIGS / f"{kind}s").rglob("*.yaml")) for kind in ("plan", "experiment", "recipe")
+}
 SHIPPED = [pytest.param(kind, path, id=path.stem) for kind, paths in FILES.items() for path in paths]
 
 
@@ -68,7 +71,7 @@ def described(schema: dict[str, Any], definitions: dict[str, Any]) -> bool:
     return bool(schema.get("description") or below.get("description"))
 
 
-@pytest.mark.parametrize("kind", ["plan", "experiment"])
+@pytest.mark.parametrize("kind", ["plan", "experiment", "recipe"])
 def test_every_field_has_a_description_and_no_block_takes_unknown_keys(kind: str):
     schema = schemas()[kind]
     fields = 0
@@ -80,7 +83,7 @@ def test_every_field_has_a_description_and_no_block_takes_unknown_keys(kind: str
             fields += 1
         if where != "/$defs/Transform":  # its keys depend on its name
             assert block.get("additionalProperties") is False, where
-    assert fields > 80
+    assert fields > (40 if kind == "recipe" else 80)
 
 
 def keys_of(model: type) -> set[str]:
@@ -92,6 +95,7 @@ def test_what_the_settings_and_registries_hold_is_in_the_schemas():
     assert set(plan["properties"]) == keys_of(Plan)
     assert set(experiment["properties"]) == keys_of(Experiment) | {"base"}
     assert set(plan["$defs"]["Overrides"]["properties"]) == keys_of(Experiment)
+    assert set(schemas()["recipe"]["properties"]) == set(PIECES)
     assert experiment["properties"]["augmentation"]["anyOf"][0]["enum"] == list(PRESETS)
     named, *branches = experiment["$defs"]["Network"]["anyOf"]
     assert [one["const"] for one in named["oneOf"]] == list(NETWORKS)
@@ -115,6 +119,15 @@ EXPERIMENTS = [
     ("network: [small_vgg]", False),
     ("training: {epochs: 3}", False),
     ("", False),
+    ("recipe: gentle\nnetwork: small_vgg", True),
+    ("recipe: gentle", False),
+    ("recipe: null\nnetwork: small_vgg", True),
+    ("recipe: 3\nnetwork: small_vgg", False),
+    ("network: small_vgg\ntraining: {stages: [{until: 0.1, body: 0.0}]}", True),
+    ("network: small_vgg\ntraining: {stages: [{until: 0.1}]}", False),
+    ("network: small_vgg\ntraining: {stages: [{until: 1.0, body: 0.5}]}", False),
+    ("network: small_vgg\ntraining: {mixup: -1}", False),
+    ("network: small_vgg\noptimizer: {first_layer_rate: 0}", False),
     ("base: first", True),
     ("base: first\nnetwork: {dropout: 0.1}\ntraining: {epochs: 3}", True),
     ("base: first\nnetwork: small_resnet", True),
@@ -150,6 +163,20 @@ EXPERIMENTS = [
     ("network: small_vgg\naugmentation: [{name: OneOf}]", False),
 ]  # fmt: skip
 
+RECIPES = [
+    ("training: {epochs: 3}", True),
+    ("", True),
+    ("augmentation: heavy\nprecision: float32", True),
+    ("augmentation: [{name: D4, strength: 3}]", False),
+    ("augmentation: hevy", False),
+    ("optimizer: {name: adamv}", False),
+    ("network: small_vgg", False),
+    ("base: first", False),
+    ("recipe: gentle", False),
+    ("seed: 3", False),
+    ("name: case", False),
+]
+
 PLANS = [
     ("experiments: [first]", True),
     ("experiments: []", False),
@@ -180,6 +207,7 @@ PLANS = [
     ("experiments: [first]\noverrides: {training: {epochs: 5}, network: {dropout: 0.1}}", True),
     ("experiments: [first]\noverrides: {training: {epoch: 5}}", False),
     ("experiments: [first]\noverrides: {base: second}", False),
+    ("experiments: [first]\noverrides: {recipe: gentle}", True),
     ("experiments: [first]\noverrides: {network: {droput: 0.1}}", False),
     ("experiments: [first]\noverrides: [3]", False),
 ]  # fmt: skip
@@ -189,6 +217,8 @@ def loads(kind: str, name: str, configs: Path) -> bool:
     try:
         if kind == "experiment":
             load_experiment(name, configs)
+        elif kind == "recipe":
+            recipe_content(name, configs, "here")
         else:
             plan_experiments(load_plan(name, configs), configs)
     except ConfigRefusal:
@@ -197,19 +227,22 @@ def loads(kind: str, name: str, configs: Path) -> bool:
 
 
 CASES = [("experiment", *case) for case in EXPERIMENTS] + [("plan", *case) for case in PLANS]
+CASES += [("recipe", *case) for case in RECIPES]
 
 
 @pytest.mark.parametrize(("kind", "text", "right"), CASES)
 def test_the_schema_and_loading_agree(
     toy_configs: Path, validators: dict[str, Draft202012Validator], kind: str, text: str, right: bool
 ):
+    (toy_configs / "recipes").mkdir()
+    (toy_configs / "recipes/gentle.yaml").write_text("optimizer: {learning_rate: 1.0e-4}\n")
     path = toy_configs / f"{kind}s" / "case.yaml"
     path.write_text(text)
     assert (validators[kind].is_valid(read_yaml(path)), loads(kind, "case", toy_configs)) == (right, right)
 
 
 def test_the_command_writes_into_the_configs_folder_or_where_it_is_told(toy_configs: Path, tmp_path: Path):
-    names = ["plan.schema.json", "experiment.schema.json"]
+    names = ["plan.schema.json", "experiment.schema.json", "recipe.schema.json"]
     environment = {"HISTOBLEND_CONFIGS": str(toy_configs)}
     assert schema_command(None, environment) == [toy_configs / "schema" / name for name in names]
     for path in schema_command(tmp_path / "new", {}):

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from histoblend.config import Plan
-from histoblend.config_experiment import Experiment, Settings
-from histoblend.config_files import load_experiment, load_plan, plan_experiments
+from histoblend.config_experiment import Experiment, Optimizer, Schedule, Settings, Training
+from histoblend.config_files import load_experiment, load_plan, plan_experiments, recipe_content
+from histoblend.config_recipe import PIECES
+from histoblend.config_settings import merged
 from histoblend.initialise import differences
 from histoblend.models.registry import check_network, find_network
 from histoblend.yaml_files import read_yaml
@@ -18,6 +20,7 @@ from histoblend.yaml_files import read_yaml
 SHIPPED_CONFIGS = Path(__file__).parents[1] / "configs"
 PLANS = sorted((SHIPPED_CONFIGS / "plans").rglob("*.yaml"))
 EXPERIMENTS = sorted((SHIPPED_CONFIGS / "experiments").rglob("*.yaml"))
+RECIPES = sorted((SHIPPED_CONFIGS / "recipes").rglob("*.yaml"))
 SMALL = ("course_cnn", "small_vgg", "small_resnet")
 
 
@@ -49,6 +52,23 @@ def restated(settings: Settings, content: dict[str, Any]) -> list[str]:
     return found
 
 
+def restated_of_recipe(
+    content: dict[str, Any], below: dict[str, Any] | None = None, at: str = ""
+) -> list[str]:
+    """Keys of `content` whose value is that of its recipe, or of the defaults where that says nothing, anyway."""
+    if below is None:
+        bare = {"name": "bare", "network": "small_vgg"}
+        recipe = recipe_content(content["recipe"], SHIPPED_CONFIGS, "here")
+        below = Experiment.model_validate(merged(recipe, bare)).model_dump(mode="json")
+    found = []
+    for key, value in content.items():
+        if key not in ("recipe", "network") or at:
+            inside = isinstance(value, dict) and isinstance(below[key], dict)
+            found += restated_of_recipe(value, below[key], f"{at}{key}.") if inside else []
+            found += [f"{at}{key}"] if not inside and below[key] == value else []
+    return found
+
+
 @pytest.mark.parametrize("path", [*PLANS, *EXPERIMENTS], ids=name)
 def test_a_file_states_only_what_differs_from_the_defaults(path: Path):
     content = read_yaml(path)
@@ -63,10 +83,57 @@ def test_a_file_states_only_what_differs_from_the_defaults(path: Path):
         return
     again = restated(settings, content)
     if isinstance(settings, Experiment):
+        again = restated_of_recipe(content) if "recipe" in content else again
         network = settings.network
         fields = check_network(network.name, {}).model_dump()
         again += [f"network.{key}" for key, value in network.parameters.items() if fields[key] == value]
     assert again == []
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=name)
+def test_a_recipe_opens_with_its_question_and_its_source_and_says_only_what_differs(path: Path):
+    header = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    assert header[1].endswith("?") and any(line.startswith("# Source: ") for line in header)
+    content = recipe_content(path.stem, SHIPPED_CONFIGS, "here")
+    assert content.keys() <= set(PIECES)
+    bare = {"name": "bare", "network": "small_vgg"}
+    assert restated(Experiment.model_validate(merged(content, bare)), content) == []
+
+
+def test_the_recipes_that_are_promised_are_there():
+    promised = {"one_cycle", "cosine_ema", "finetune_staged", "balanced_epochs"}
+    assert promised <= {path.stem for path in RECIPES}
+
+
+SHARED = {"learning_rate": 3e-3, "weight_decay": 0.02}
+PRETRAINED = {
+    "convnext_tiny_160": {"learning_rate": 1e-4, "weight_decay": 0.05, "clip_norm": 1.0},
+    "densenet121_192": {"learning_rate": 2e-4, "weight_decay": 0.02},
+    "efficientnetv2_b0_224": {"learning_rate": 4e-4, "weight_decay": 0.02},
+    "resnet50v2_192": {"learning_rate": 2e-4, "weight_decay": 0.02},
+}
+
+
+@pytest.mark.parametrize("stem", PRETRAINED)
+def test_what_the_kaggle_plan_trains_with_is_what_its_table_was_made_for(stem: str):
+    found = load_experiment(stem, SHIPPED_CONFIGS)
+    training = {"epochs": 24, "samples_per_epoch": 16384, "balanced": True, "ema": 0.999}
+    assert found.optimizer == Optimizer.model_validate(PRETRAINED[stem])
+    assert found.schedule == Schedule(name="one_cycle", warmup=0.1)
+    assert found.training == Training.model_validate(training)
+    assert found.augmentation == "heavy"
+
+
+@pytest.mark.parametrize(
+    ("stem", "epochs", "final"),
+    [("small_vgg", 9, 0.01), ("small_resnet", 9, 0.01), ("digits_vgg", 12, 0.01)],
+)
+def test_what_the_recipe_replaced_is_what_it_was(stem: str, epochs: int, final: float):
+    """The plans' scores were measured with these settings."""
+    found = load_experiment(stem, SHIPPED_CONFIGS)
+    assert found.optimizer == Optimizer.model_validate(SHARED)
+    assert found.schedule == Schedule(name="one_cycle", warmup=0.2, final=final)
+    assert found.training == Training(epochs=epochs, batch_size=32)
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=name)

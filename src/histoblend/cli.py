@@ -207,6 +207,121 @@ def init(
     )
 
 
+@app.command(epilog="Example: histoblend networks small_vgg")
+def networks(
+    name: Annotated[str | None, typer.Argument(help="One network in detail; else a table of all.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="The same as JSON.")] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Write the page of trials to this .md, its figure and records beside it."),
+    ] = None,
+    trials: Annotated[
+        Path | None, typer.Option(help="Output folder of `trial`; else the records beside the page.")
+    ] = None,
+) -> None:
+    """List the networks: size, cost, what a cell sees, normalisation, weights; or write the page of their trials."""
+    from histoblend.networks import list_networks, write_page
+    from histoblend.reporting.progress import Display
+
+    if page is not None:
+        write_page(page, trials, Display())
+    else:
+        list_networks(name, as_json=json, display=Display(), environment=os.environ)
+
+
+@app.command(epilog="Example: histoblend trial --networks small_vgg,densenet121 --minutes 4 --data ../hcd")
+def trial(
+    networks: Annotated[
+        str, typer.Option(help="Networks a,b under one recipe; all where nothing is named.")
+    ] = "",
+    experiments: Annotated[str, typer.Option(help="Experiments a,b with recipes of their own.")] = "",
+    recipe: Annotated[
+        str, typer.Option(help="Experiment that gives --networks all but the network.")
+    ] = "mini_resnet",
+    minutes: Annotated[float, typer.Option(help="Training time of each.", min=0.01)] = 4.0,
+    input_size: Annotated[
+        int, typer.Option(help="Side in pixels at which all see the patch; 0: as each says.", min=0)
+    ] = 96,
+    plan: Annotated[str, typer.Option(help="Plan whose data, folds and TTA apply.")] = "mini",
+    fold: Annotated[int, typer.Option(help="The fold that is scored.")] = 0,
+    data: Annotated[Path | None, typer.Option(help="Data folder, as in run.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Where records and artifacts lie.")] = None,
+    speeds_only: Annotated[
+        bool, typer.Option("--speeds-only", help="Measure images/s only: first, on a quiet machine.")
+    ] = False,
+    remeasure: Annotated[
+        bool, typer.Option("--remeasure", help="Measure speeds again that are known already.")
+    ] = False,
+    speed_seconds: Annotated[
+        float, typer.Option(help="How long each of the two rates is measured.", min=0.1)
+    ] = 8.0,
+) -> None:
+    """Give each network the same wall time on one fold; what is measured or trained already is kept.
+
+    Rates are measured first, for all, with nothing else running; a training then takes as many passes as fit the
+    time. Every network's record is one JSON file, from which `networks --page` makes a table and a figure.
+    """
+    from histoblend.reporting.progress import Display
+    from histoblend.trials.recipe import Asked
+    from histoblend.trials.stage import TrialRequest, run_trials
+
+    asked = Asked(_names(networks), _names(experiments), recipe, input_size or None)
+    request = TrialRequest(asked, plan, data, output, fold, minutes, speed_seconds, speeds_only, remeasure)
+    run_trials(request, Display(), os.environ)
+
+
+@app.command("lr-find", epilog="Example: histoblend lr-find mini_resnet --data ../hcd --output output/mini")
+def lr_find(
+    experiment: Annotated[str, typer.Argument(help="Experiment by name or path.")],
+    data: Annotated[Path | None, typer.Option(help="Data folder, as in run.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Output folder of the run it belongs to.")] = None,
+    plan: Annotated[str | None, typer.Option(help="Plan whose folds and data settings apply.")] = None,
+    fold: Annotated[int, typer.Option(help="The fold that is left out.", min=0)] = 0,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, as in run.")] = None,
+    steps: Annotated[int, typer.Option(help="Steps of one batch each.")] = 300,
+    lowest: Annotated[float, typer.Option(help="Learning rate of the first step.")] = 1e-6,
+    highest: Annotated[float, typer.Option(help="Learning rate of the last step.")] = 1.0,
+    to: Annotated[
+        Path | None, typer.Option(help="The plot (.png); the curve goes beside it as .csv.")
+    ] = None,
+) -> None:
+    """Raise the learning rate until the loss diverges, draw the curve and suggest a rate."""
+    from histoblend.preparation import Request
+    from histoblend.reporting.progress import Display
+    from histoblend.searching.range_test import RangeRequest, Rise, find_learning_rate
+
+    run_request = Request(plan, data, output, settings=tuple(set_ or ()))
+    request = RangeRequest(experiment, run_request, fold, to, Rise(lowest, highest, steps))
+    find_learning_rate(request, Display(), os.environ)
+
+
+@app.command(epilog="Example: histoblend sweep mini_resnet --trials 20 --data ../hcd --output output/mini")
+def sweep(
+    name: Annotated[
+        str, typer.Argument(help="Sweep (configs/sweeps) or experiment, by name or path.", metavar="SWEEP")
+    ],
+    trials: Annotated[int | None, typer.Option(help="Trials in all, earlier ones included.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder, as in run.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Output folder of the run it belongs to.")] = None,
+    plan: Annotated[str | None, typer.Option(help="Plan whose folds and data settings apply.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, as in run.")] = None,
+    confirm: Annotated[
+        bool, typer.Option("--confirm/--no-confirm", help="Run the winner and the base on all folds.")
+    ] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the space and its cost.")] = False,
+) -> None:
+    """Search for better settings of an experiment with Optuna, then confirm the best on all folds.
+
+    A killed sweep goes on with the same command.
+    """
+    from histoblend.preparation import Request
+    from histoblend.reporting.progress import Display
+    from histoblend.searching.sweep import SweepRequest, run_sweep
+
+    run_request = Request(plan, data, output, settings=tuple(set_ or ()), dry_run=dry_run)
+    run_sweep(SweepRequest(name, run_request, trials, confirm), Display(), os.environ)
+
+
 @app.command(epilog="Example: histoblend schema")
 def schema(
     output: Annotated[Path | None, typer.Option(help="Folder; else schema/ in the configs folder.")] = None,

@@ -114,7 +114,7 @@ class Plan(Settings):
     folds: FoldSettings = FoldSettings()
     """How the training patches are split."""
     tta: Views = 4
-    """Dihedral views averaged at prediction."""
+    """Dihedral views averaged at prediction; one view of networks that are invariant."""
     blend: Blend = Blend()
     """How complete experiments are combined."""
     submission: Submission = Submission()

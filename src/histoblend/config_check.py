@@ -41,7 +41,8 @@ def _explained(model: type[BaseModel], problem: dict[str, Any]) -> str:
     if problem["type"] == "missing":
         return f"{key} is missing."
     if problem["type"] == "value_error":
-        return f"{key}: {problem['msg'].removeprefix('Value error, ')}"
+        message = problem["msg"].removeprefix("Value error, ")
+        return f"{key}: {message}" if key else message  # without a key it is about several of them
     return f"{key}: {problem['msg']} (found {problem['input']!r})"
 
 

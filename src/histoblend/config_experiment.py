@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from histoblend.data.augmentations import resolve_augmentation
 from histoblend.errors import ConfigRefusal
 from histoblend.models.problem import Problem
-from histoblend.models.registry import check_network
+from histoblend.models.registry import check_network, find_network
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Views = Literal[1, 4, 8]
@@ -28,6 +28,13 @@ def as_value_errors() -> Iterator[None]:
         yield
     except ConfigRefusal as refusal:
         raise ValueError(str(refusal)) from refusal
+
+
+def resolvable(augmentation: str | list[dict[str, Any]]) -> str | list[dict[str, Any]]:
+    """`augmentation` as it is; a ValueError where it is none."""
+    with as_value_errors():
+        resolve_augmentation(augmentation)
+    return augmentation
 
 
 class Settings(BaseModel):
@@ -71,6 +78,8 @@ class Optimizer(Settings):
     """Decoupled weight decay, of kernels only."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Largest global norm of the gradient; null for none."""
+    first_layer_rate: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Rate of the first layer as a share of the head's, geometric in between (discriminative rates); 1: all alike."""
 
 
 class Schedule(Settings):
@@ -80,6 +89,8 @@ class Schedule(Settings):
     """Shape of the schedule."""
     warmup: Fraction = 0.0
     """Share of the training over which the rate climbs linearly from near zero (one_cycle: to the peak)."""
+    hold: Fraction = 0.0
+    """Share of the training at its end over which the rate stays where its shape ends (cosine: at `final`)."""
     final: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Rate at the end as a share of the highest (cosine, one_cycle)."""
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
@@ -88,6 +99,43 @@ class Schedule(Settings):
     """Progress at which `step` lowers the rate."""
     patience: Annotated[int, Field(ge=1)] = 3
     """Epochs without a better inner-split AUC before `plateau` lowers the rate."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Schedule:
+        if self.warmup + self.hold >= 1:
+            raise ValueError(
+                f"warmup {self.warmup} and hold {self.hold} leave nothing of the training between them"
+            )
+        return self
+
+
+class Stage(Settings):
+    """A part of the training in which the first layers are frozen; their normalisations predict, as in inference."""
+
+    until: Annotated[float, Field(gt=0, lt=1)]
+    """Progress of the training at which the next stage begins; to the nearest epoch, one at least."""
+    body: Annotated[float, Field(ge=0, lt=1)]
+    """Share of the layers before the head that learn beside it, the last ones; 0: the head alone."""
+
+
+class PseudoLabels(Settings):
+    """Test patches learned from, with what other experiments say of them."""
+
+    teachers: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Experiments whose predictions these are, of the same fold: none of them saw the scored fold."""
+    confidence: Fraction = 0.0
+    """Least probability of the most probable class; test patches below it are left out."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """Weight of such a patch in the loss; a labelled one weighs 1."""
+    soft: bool = True
+    """Learn the teachers' probability; else their most probable class."""
+
+    @field_validator("teachers")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError(f"teachers {', '.join(value)}: one is named twice")
+        return value
 
 
 class Training(Settings):
@@ -107,12 +155,20 @@ class Training(Settings):
     """Weight the loss inversely to class frequency in the training folds."""
     ema: Fraction = 0.0
     """Decay of the exponential moving average of the weights that is kept at the end; 0 for the raw weights."""
+    average_last: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Keep the mean of the weights at the ends of the epochs in this last share of the training; 0 for none."""
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    """Blend each patch and its target with another's, the share drawn from Beta(mixup, mixup); 0 for none."""
+    stages: tuple[Stage, ...] = ()
+    """Stages in which the first layers are frozen, one after the other; after the last all layers learn."""
     selection: Literal["last", "best"] = "last"
     """Keep the last weights, or the best by AUC on an inner split cut, grouped, from the training folds."""
     inner_fraction: Annotated[float, Field(gt=0, le=0.5)] = 0.15
     """Share of the training folds in the inner split, where something watches it."""
     stop_patience: Annotated[int, Field(ge=1)] | None = None
     """Epochs without a better inner-split AUC before training stops; null for the full length."""
+    pseudo_labels: PseudoLabels | None = None
+    """Learn from test patches too, with labels by other experiments that left the same fold out; null for none."""
     normalisation_statistics: Literal["recomputed", "moving"] = "recomputed"
     """Batch-normalisation statistics at the end: recomputed on the training folds, or the moving averages."""
     tensorboard: bool = True
@@ -120,12 +176,41 @@ class Training(Settings):
     save_model: bool = False
     """Also save the network with its sigmoid as one .keras file, and draw the fold's ROC curve."""
 
+    @model_validator(mode="after")
+    def _one_average(self) -> Training:
+        if self.average_last and self.ema:
+            raise ValueError("ema and average_last are two ways to average the weights: set one of them to 0")
+        if self.average_last and self.normalisation_statistics == "moving":
+            raise ValueError(
+                "average_last needs normalisation_statistics: recomputed; moving ones belong to other weights"
+            )
+        if self.average_last and self.stop_patience is not None:
+            raise ValueError(
+                "average_last and stop_patience: a training that stops early may never reach its last epochs; "
+                "set one of them to its default"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _stages_in_order(self) -> Training:
+        ends = [stage.until for stage in self.stages]
+        if ends != sorted(set(ends)):
+            raise ValueError(f"stages: until goes {ends}; each has to be later than the one before")
+        if self.epochs <= len(self.stages):
+            raise ValueError(
+                f"stages: {len(self.stages)} of them and the rest of the training take {len(self.stages) + 1} "
+                f"epochs at least; epochs is {self.epochs}"
+            )
+        return self
+
 
 class Experiment(Settings):
     """One network with one recipe, trained on every fold."""
 
     name: str
     """Name of the experiment: the file's stem."""
+    recipe: str | None = None
+    """Recipe (configs/recipes) whose settings stand where the file and its bases say nothing; null for none."""
     network: Network
     """Network and its parameters."""
     input_size: Annotated[int, Field(ge=16, le=512)] | None = None
@@ -145,7 +230,7 @@ class Experiment(Settings):
     role: Literal["member", "yardstick"] = "member"
     """A yardstick is ranked but not blended."""
     views: Views | None = None
-    """Dihedral views averaged at prediction; null for the plan's `tta`."""
+    """Dihedral views averaged at prediction; null for the plan's `tta`, and for 1 of a network that is invariant."""
 
     @field_validator("network", mode="before")
     @classmethod
@@ -155,13 +240,32 @@ class Experiment(Settings):
     @field_validator("augmentation")
     @classmethod
     def _resolvable(cls, value: str | list[dict[str, Any]]) -> str | list[dict[str, Any]]:
-        with as_value_errors():
-            resolve_augmentation(value)
-        return value
+        return resolvable(value)
+
+    @model_validator(mode="after")
+    def _teachable(self) -> Experiment:
+        pseudo = self.training.pseudo_labels
+        if pseudo is not None and self.name in pseudo.teachers:
+            raise ValueError(f"training.pseudo_labels.teachers: {self.name} cannot be its own teacher")
+        if pseudo is not None and find_network(self.network.name).kind != "keras":
+            raise ValueError(
+                f"training.pseudo_labels: {self.network.name} learns from labels alone; only networks can be students"
+            )
+        return self
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """Experiments whose predictions of the test patches it learns from."""
+        pseudo = self.training.pseudo_labels
+        return () if pseudo is None else pseudo.teachers
 
     def problem(self, side: int, classes: int) -> Problem:
         """What the network is built for, on patches of `side` pixels."""
         return Problem(side, self.input_size or side, classes)
+
+    def views_shown(self, plan_views: int) -> int:
+        """Views averaged at prediction under a plan's `tta`: one says it all of a network invariant under them."""
+        return self.views or (1 if find_network(self.network.name).invariant else plan_views)
 
     @property
     def needs_inner_split(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from histoblend.config import Plan
 from histoblend.config_check import validated
 from histoblend.config_experiment import Experiment
+from histoblend.config_recipe import Recipe
 from histoblend.config_settings import lay, merged, parse_setting
 from histoblend.errors import ConfigRefusal, nearest, some
 from histoblend.yaml_files import read_yaml
@@ -92,7 +93,7 @@ def load_plan(name: str, configs: Path, settings: Sequence[str] = ()) -> Plan:
         ConfigRefusal: unknown plan, key or value.
     """
     stem, path = _named_file(configs / "plans", "plan", name)
-    content = _without_name(read_yaml(path), path)
+    content = without_name(read_yaml(path), path)
     for setting in settings:
         keys, value = parse_setting(setting)
         lay(_owner(content, keys[0]), keys, value)
@@ -112,15 +113,37 @@ def _owner(content: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def load_experiment(name: str, configs: Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
-    """Load an experiment by name or path, laid over its `base` if it names one, with `overrides` on top.
+    """Load an experiment by name or path: its recipe at the bottom, then its bases, itself, and `overrides` on top.
+
+    Of several recipes named on the way the topmost is taken; the others are not looked at.
 
     Raises:
-        ConfigRefusal: unknown experiment, key or value; bases that lead back to the file.
+        ConfigRefusal: unknown experiment, recipe, key or value; bases that lead back to the file.
     """
     stem, path = _named_file(configs / "experiments", "experiment", name)
     content = merged({"name": stem, **_over_its_base(path, configs, ())}, overrides or {})
     where = f"{path}, with what the plan or --set lays over it" if overrides else str(path)
+    if content.get("recipe") is not None:
+        content = merged(recipe_content(content["recipe"], configs, where), content)
     return validated(Experiment, content, where)
+
+
+def recipe_content(name: Any, configs: Path, where: str) -> dict[str, Any]:
+    """What a recipe says, checked by itself; `where` names who asks for it.
+
+    Raises:
+        ConfigRefusal: there is none of that name, or it has an unknown key or value.
+    """
+    names = config_names(configs / "recipes")
+    if not isinstance(name, str) or name not in names:
+        raise ConfigRefusal(
+            f"{where}: there is no recipe {name!r}. {nearest(str(name), list(names))}",
+            f"one of {', '.join(names)}" if names else f"a file under {configs / 'recipes'}",
+            "correct the key recipe, or leave it out.",
+        )
+    content = without_name(read_yaml(names[name]), names[name])
+    validated(Recipe, {"name": name, **content}, str(names[name]))
+    return content
 
 
 def _over_its_base(path: Path, configs: Path, above: tuple[Path, ...]) -> dict[str, Any]:
@@ -132,7 +155,7 @@ def _over_its_base(path: Path, configs: Path, above: tuple[Path, ...]) -> dict[s
             "a base that stands on no other or on others that end",
             f"take the base out of one of them, such as {above[-1]}.",
         )
-    content = _without_name(read_yaml(path), path)
+    content = without_name(read_yaml(path), path)
     if "base" not in content:
         return content
     base = content.pop("base")
@@ -142,7 +165,12 @@ def _over_its_base(path: Path, configs: Path, above: tuple[Path, ...]) -> dict[s
     return merged(_over_its_base(below, configs, (*above, path)), content)
 
 
-def _without_name(content: dict[str, Any], path: Path) -> dict[str, Any]:
+def without_name(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """`content` of a file that is named by its stem and by nothing else.
+
+    Raises:
+        ConfigRefusal: it says a name.
+    """
     if "name" in content:
         raise ConfigRefusal(
             f"{path} says name: {content['name']!r}, but its name is {path.stem}, after the file.",

@@ -40,10 +40,13 @@ def initialise(name: str, source: str, settings: Sequence[str], environment: Map
     check_new_name(name, configs)
     old = load_experiment(source, configs)
     _check_source(source, old.name, configs)
-    new = load_experiment(source, configs, _laid_out(settings))
-    content = {"base": old.name, **differences(old, new)}
+    over = _laid_out(settings)
+    new = load_experiment(source, configs, over)
+    recipe = {"recipe": over["recipe"]} if "recipe" in over else {}  # what it brings need not be spelled out
+    below = load_experiment(source, configs, recipe)
+    content = {"base": old.name, **recipe, **differences(below, new)}
     path = configs / "experiments" / f"{name}.yaml"
-    write_text(path, _header(name, old.name, configs) + _as_yaml(content))
+    write_text(path, _header(name, old.name, configs) + as_yaml(content))
     _prove(path, new, configs)
     if not (configs / "schema" / "experiment.schema.json").exists():
         write_schemas(configs / "schema")
@@ -52,7 +55,7 @@ def initialise(name: str, source: str, settings: Sequence[str], environment: Map
 
 def differences(old: Experiment, new: Experiment) -> dict[str, Any]:
     """What a file with the base `old` has to say for the settings of `new`, as plain data."""
-    return _differing(_spelled_out(old), _spelled_out(new))
+    return _differing(spelled_out(old), spelled_out(new))
 
 
 def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,9 +81,10 @@ def _network_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[
     return changed if len(changed) > 1 else str(new["name"])
 
 
-def _spelled_out(experiment: Experiment) -> dict[str, Any]:
+def spelled_out(experiment: Experiment) -> dict[str, Any]:
+    """The settings of an experiment as plain data, the network's defaults among them; without its name and recipe."""
     network = check_network(experiment.network.name, experiment.network.parameters).model_dump(mode="json")
-    settings = experiment.model_dump(mode="json", exclude={"name"})
+    settings = experiment.model_dump(mode="json", exclude={"name", "recipe"})
     return settings | {"network": {"name": experiment.network.name, **network}}
 
 
@@ -106,7 +110,7 @@ def _laid_out(settings: Sequence[str]) -> dict[str, Any]:
     return content
 
 
-def _as_yaml(content: Mapping[str, Any]) -> str:
+def as_yaml(content: Mapping[str, Any]) -> str:
     """A line a key, mappings in braces as in the shipped files, lists of mappings a line an entry."""
     text = ""
     for key, value in content.items():
@@ -138,7 +142,7 @@ def _prove(path: Path, expected: Experiment, configs: Path) -> None:
     """Load the file and compare; a file that means something else is taken away again."""
     try:
         found = load_experiment(path.stem, configs)
-        wrong = sorted(_differing(_spelled_out(expected), _spelled_out(found)))
+        wrong = sorted(_differing(spelled_out(expected), spelled_out(found)))
     except Refusal:
         path.unlink()
         raise

@@ -21,14 +21,23 @@ from histoblend.data.split import Split, SplitSettings, check_split, make_split
 from histoblend.errors import some
 from histoblend.execution.device import processor_count
 from histoblend.execution.in_process import Job, run_jobs
-from histoblend.execution.records import ABOUT_DATA, Record, make_record, read_record, started_record
+from histoblend.execution.records import (
+    ABOUT_DATA,
+    Record,
+    check_teachers_data,
+    make_record,
+    read_record,
+    started_record,
+    teacher_fingerprints,
+)
 from histoblend.external.members import external_members, refuse_external
 from histoblend.preparation import Prepared, Request, prepare
 from histoblend.reporting.progress import Display, duration
 from histoblend.reporting.task_table import printed_tasks
 from histoblend.results import blend_all, collect_all, conclude, rank_all, scoring_of, write_ranking
 from histoblend.training.task import TaskInputs, is_done
-from histoblend.workspace import locked, write_json
+from histoblend.training.teachers import check_tables
+from histoblend.workspace import Workspace, locked, write_json
 
 PACKAGES = ("histoblend", "tensorflow", "keras", "numpy", "pandas", "scikit-learn", "albumentations")
 
@@ -97,9 +106,11 @@ def check_records(prepared: Prepared) -> None:
         refuse_external(folder)
         old = read_record(folder)
         data = {key: old.content.get(key) for key in ("data", "folds", *ABOUT_DATA)}
-        fresh = make_record(
-            planned.experiment, planned.views, resolved_precision(planned.experiment, prepared), data
-        )
+        precision = resolved_precision(planned.experiment, prepared)
+        found = teacher_fingerprints(planned.experiment, prepared.workspace)
+        before = old.content.get("teachers", {})  # of a teacher that is to be trained again nothing is known
+        teachers = {name: known or before.get(name) for name, known in found.items()}
+        fresh = make_record(planned.experiment, planned.views, precision, data, teachers)
         if any(folder.folder.glob("fold_*")):
             started_record(folder, fresh)
 
@@ -153,16 +164,18 @@ def fresh_record(experiment: Experiment, prepared: Prepared, packed: Pack, split
         "classes": list(prepared.competition.classes),
         "folds": split.fingerprint,
     }
-    return make_record(experiment, experiment.views or prepared.plan.tta, precision, data)
+    teachers = teacher_fingerprints(experiment, prepared.workspace)
+    return make_record(experiment, experiment.views_shown(prepared.plan.tta), precision, data, teachers)
 
 
 def make_jobs(prepared: Prepared, packed: Pack, split: Split) -> list[Job]:
-    """Every task that was asked for, experiment by experiment; a changed experiment stops here."""
+    """Every task that was asked for, experiment by experiment, teachers first; a changed one stops here."""
     jobs = []
     for planned in prepared.planned:
         folder = prepared.workspace.experiment(planned.experiment.name)
         refuse_external(folder)
         record = started_record(folder, fresh_record(planned.experiment, prepared, packed, split))
+        check_teachers_data(record, prepared.workspace)
         estimate = planned.work.seconds(prepared.device.kind, prepared.device.threads)
         jobs += [Job(planned, folder, fold, record, estimate) for fold in prepared.folds]
     return jobs
@@ -226,12 +239,25 @@ def train_all(
 ) -> bool:
     """Run what is not done yet; False if the budget ran out before all was."""
     waiting = [job for job in jobs if not is_done(job.tasks_folder, job.record.fingerprint, display.tell)]
+    check_taught(jobs, inputs.workspace)
     if len(waiting) < len(jobs):
         display.tell(f"{len(jobs) - len(waiting)} of {len(jobs)} tasks are done already.")
     if not waiting:
         return True
     display.show(printed_tasks(prepared.planned, prepared.folds, prepared.device, prepared.workspace))
     try:
-        return run_jobs(waiting, inputs, seconds, display)
+        finished = run_jobs(waiting, inputs, seconds, display)
     finally:
         inputs.workers.close()
+    check_taught(jobs, inputs.workspace)  # a teacher that was damaged may have come back another
+    return finished
+
+
+def check_taught(jobs: Sequence[Job], workspace: Workspace) -> None:
+    """Refuse finished students whose teachers are no longer what they learned from.
+
+    Raises:
+        ArtifactRefusal: a teacher's table has changed.
+    """
+    for job in jobs:
+        check_tables(job.experiment, job.fold, job.tasks_folder, workspace)

@@ -19,6 +19,7 @@ from histoblend.errors import ConfigRefusal, MachineRefusal, some
 from histoblend.execution.device import Device, gpu_names, prepare_device
 from histoblend.execution.preflight import PlannedExperiment, check_machine, plan_work, resolve_slides
 from histoblend.reporting.progress import Display
+from histoblend.training.teachers import check_teachers, teachers_first
 from histoblend.workspace import Workspace, on_kaggle, scratch_folder
 
 SMALL = 20_000  # labelled patches up to which five folds of small networks are a laptop's work
@@ -71,7 +72,7 @@ def prepare(request: Request, display: Display, environment: Mapping[str, str]) 
     configs = configs_folder(environment)
     project = configs.parent
     plan, source = chosen(request, configs, environment, display)
-    experiments = plan_experiments(plan, configs, request.experiments)
+    experiments = teachers_first(plan_experiments(plan, configs, request.experiments))
     if beyond := beyond_plan(plan, configs, request.experiments):
         display.tell(
             f"Not in plan {plan.name}, but asked for: {some(beyond)}; in the blend of this run. To keep it "
@@ -85,6 +86,7 @@ def prepare(request: Request, display: Display, environment: Mapping[str, str]) 
     device = prepare_device(plan.execution)
     check_cards(device, request.plan is None and plan.name == "kaggle", display)
     patches = (len(source.competition.train), len(source.competition.test))
+    check_teachers(experiments, folds, patches[1], workspace)
     frame = (plan.data.side, len(source.competition.classes))
     planned = plan_work(experiments, plan.tta, patches, plan.folds.count, frame)
     scratch = scratch_folder(workspace, environment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,7 @@ def _collected(experiment: Experiment, workspace: Workspace, scoring: Scoring) -
     kind = "yardstick" if experiment.role == "yardstick" else "experiment"
     about: dict[str, Any] = {
         "inner_split": experiment.needs_inner_split,
+        "pseudo_labels": bool(experiment.teachers),
         "config_fingerprint": read_record(folder).fingerprint,
     }
     return collect_experiment(folder, kind, scoring, about)
@@ -98,7 +100,9 @@ def blend_all(
     members += [one.member for one in added if one.member is not None]
     if not members:
         return []
-    inputs = BlendInputs(prepared.workspace, prepared.plan.name, prepared.plan.submission.scale, scoring)
+    learned = any(one.about["pseudo_labels"] for one in metrics if one.name in names)
+    of_blends = replace(scoring, about=scoring.about | {"pseudo_labels": learned})
+    inputs = BlendInputs(prepared.workspace, prepared.plan.name, prepared.plan.submission.scale, of_blends)
     return write_ensembles(members, inputs)
 
 

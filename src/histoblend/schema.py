@@ -1,4 +1,4 @@
-"""JSON schemas of plan and experiment files (draft 2020-12), by which editors complete keys and mark typos.
+"""JSON schemas of plan, experiment and recipe files (draft 2020-12), by which editors complete keys and mark typos.
 
 Derived from the settings of config.py and config_experiment.py and from the registries, so that a new key,
 network or preset is in them without further ado. What only a trial can tell (whether a transform takes a value)
@@ -18,6 +18,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from histoblend.config import Plan
 from histoblend.config_experiment import Experiment
 from histoblend.config_files import configs_folder
+from histoblend.config_recipe import Recipe
 from histoblend.data.augmentation_presets import PRESETS
 from histoblend.data.augmentations import transform_parameters
 from histoblend.models.registry import NETWORKS
@@ -43,8 +44,8 @@ class _Untitled(GenerateJsonSchema):
 
 
 def schemas() -> dict[str, Schema]:
-    """The schemas of ``plan`` and ``experiment`` files."""
-    return {"plan": _plan_schema(), "experiment": _experiment_schema()}
+    """The schemas of ``plan``, ``experiment`` and ``recipe`` files."""
+    return {"plan": _plan_schema(), "experiment": _experiment_schema(), "recipe": _recipe_schema()}
 
 
 def write_schemas(folder: Path) -> list[Path]:
@@ -80,6 +81,14 @@ def _experiment_schema() -> Schema:
         "required": [],
         "if": {"not": {"required": ["base"]}},
         "then": whole,
+    }
+
+
+def _recipe_schema() -> Schema:
+    schema = _of_file(Recipe)
+    return schema | {
+        "$defs": schema["$defs"] | {"Transform": _transform_schema()},
+        "properties": schema["properties"] | {"augmentation": _augmentation(schema["properties"])},
     }
 
 
@@ -123,18 +132,21 @@ def _shared_definitions() -> Schema:
 
 def _experiment_properties(properties: Schema) -> Schema:
     """Those of the model, its network and augmentation spelled out by the registries."""
+    network = {"anyOf": [{"$ref": "#/$defs/Network"}, {"$ref": "#/$defs/NetworkPart"}]}
+    return properties | {
+        "network": network | {"description": properties["network"]["description"]},
+        "augmentation": _augmentation(properties),
+    }
+
+
+def _augmentation(properties: Schema) -> Schema:
     presets = {"type": "string", "enum": list(PRESETS), "description": "A preset."}
     transforms = {
         "type": "array",
         "items": {"$ref": "#/$defs/Transform"},
         "description": "Transforms, one after the other.",
     }
-    network = {"anyOf": [{"$ref": "#/$defs/Network"}, {"$ref": "#/$defs/NetworkPart"}]}
-    augmentation = {"anyOf": [presets, transforms]}
-    return properties | {
-        "network": network | {"description": properties["network"]["description"]},
-        "augmentation": properties["augmentation"] | augmentation,
-    }
+    return dict(properties["augmentation"]) | {"anyOf": [presets, transforms]}
 
 
 def _network_schema() -> Schema:

@@ -77,6 +77,15 @@ def test_an_epoch_of_samples_counts_its_samples():
     assert task_work(experiment(epochs=3, batch_size=64), NET, SIZES, 4).training_patches == 3 * 1600
 
 
+def test_pseudo_labelled_patches_count_in_an_epoch():
+    student = {"pseudo_labels": {"teachers": ["other"]}}
+    test = SIZES[2]
+    work = task_work(experiment(epochs=3, batch_size=64, **student), NET, SIZES, 4)
+    assert work.training_patches == 3 * 64 * -(-(SIZES[0] + test) // 64)
+    drawn = task_work(experiment(epochs=3, samples_per_epoch=130, batch_size=64, **student), NET, SIZES, 4)
+    assert drawn.training_patches == 3 * 3 * 64
+
+
 def test_an_estimator_has_no_epochs_and_no_views():
     trees = [seconds(experiment("texture_hgb", epochs=epochs), NetworkCost()) for epochs in (1, 50)]
     views = [seconds(experiment("texture_hgb"), NetworkCost(), views) for views in (1, 8)]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from histoblend.config_experiment import Experiment
-from histoblend.errors import MachineRefusal
+from histoblend.errors import ConfigRefusal, MachineRefusal
 from histoblend.execution import preflight
 from histoblend.execution.costs import NetworkCost, Work
 from histoblend.execution.device import Device
@@ -199,3 +199,20 @@ def test_depthwise_and_grouped_convolutions_are_counted_apart() -> None:
     inner = keras.Sequential([layers.Input((8, 8, 6)), layers.Conv2D(4, 3, padding="same", groups=2)])
     stack = [layers.Input((8, 8, 6)), layers.DepthwiseConv2D(3, padding="same"), inner, layers.Conv2D(2, 1)]
     assert count_grouped_macs(keras.Sequential(stack)) == 64 * 9 * 6 + 64 * 9 * 3 * 4
+
+
+STAGED = {"stages": [{"until": 0.2, "body": 0.0}]}
+
+
+@pytest.mark.parametrize("network", ["small_vgg", {"name": "densenet121", "weights": "none"}])
+def test_random_weights_are_not_frozen(network: Any):
+    with pytest.raises(ConfigRefusal, match=r"one: training\.stages freeze(.|\n)*imagenet"):
+        starting_weights([experiment(network=network, training=STAGED)], 96)
+
+
+def test_stages_with_weights_and_those_of_an_estimator_are_none_of_its_business(tmp_path: Path):
+    file = tmp_path / "some.weights.h5"
+    file.touch()
+    pretrained = experiment("two", network={"name": "densenet121", "weights": str(file)}, training=STAGED)
+    estimator = experiment("three", network="texture_hgb", training=STAGED)
+    assert starting_weights([pretrained, estimator], 96)["two"] == str(file)

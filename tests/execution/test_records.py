@@ -1,25 +1,29 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from histoblend.config_experiment import Experiment, Training
 from histoblend.data.augmentation_presets import PRESETS
 from histoblend.errors import ArtifactRefusal
 from histoblend.execution.records import (
     Record,
+    check_teachers_data,
     differing_keys,
     make_record,
     read_record,
     record_differences,
     started_record,
+    teacher_fingerprints,
 )
 from histoblend.models.parameters import SmallVgg
 from histoblend.models.registry import NETWORKS
-from histoblend.workspace import ExperimentFolder
+from histoblend.workspace import ExperimentFolder, Workspace
 
 DATA = {"data": "d1", "data_set": "hcd", "folds": "f1", "side": 96, "classes": ["no tumour", "tumour"]}
 
@@ -54,6 +58,32 @@ def test_what_changes_the_numbers_changes_the_fingerprint_and_stops(folder: Expe
     with pytest.raises(ArtifactRefusal, match=r"has changed(.|\n)* -> (.|\n)*archive one --output"):
         started_record(folder, new)
     assert read_record(folder) == old
+
+
+def test_a_changed_teacher_changes_its_student(folder: ExperimentFolder):
+    student = Experiment.model_validate(
+        {"name": "one", "network": "small_vgg", "training": {"pseudo_labels": {"teachers": ["t"]}}}
+    )
+    old, same, new = (make_record(student, 4, "float32", DATA, {"t": one}) for one in ("aaa", "aaa", "bbb"))
+    assert old.fingerprint == same.fingerprint != new.fingerprint
+    started_record(folder, old)
+    with pytest.raises(ArtifactRefusal, match=r"teachers\.t: aaa -> bbb"):
+        started_record(folder, new)
+
+
+def test_teachers_of_other_data_or_folds_are_refused(tmp_path: Path):
+    workspace = Workspace(tmp_path)
+    student = Experiment.model_validate(
+        {"name": "one", "network": "small_vgg", "training": {"pseudo_labels": {"teachers": ["t"]}}}
+    )
+    assert teacher_fingerprints(student, workspace) == {"t": None}
+    teacher = started_record(workspace.experiment("t"), record(data={**DATA, "folds": "f2"}))
+    prints = teacher_fingerprints(student, workspace)
+    assert prints == {"t": teacher.fingerprint}
+    with pytest.raises(ArtifactRefusal, match=r"Teacher t .* on other folds"):
+        check_teachers_data(make_record(student, 4, "float32", DATA, prints), workspace)
+    started_record(workspace.experiment("t"), record())
+    check_teachers_data(make_record(student, 4, "float32", DATA, prints), workspace)
 
 
 @pytest.mark.parametrize("change", [{"name": "two"}, {"role": "yardstick"}])
@@ -176,3 +206,43 @@ def test_settings_of_training_do_not_concern_an_estimator_on_statistics(folder: 
     )
     with pytest.raises(ArtifactRefusal, match="iterations"):
         started_record(folder, record(network={"name": "texture_hgb", "iterations": 7}))
+
+
+def without(record: Record, *keys: str) -> Record:
+    """The record as a histoblend that did not know these settings would have written it."""
+    content = json.loads(json.dumps(record.content))
+    for key in keys:
+        block = content["experiment"]
+        *path, last = key.split(".")
+        for part in path:
+            block = block[part]
+        del block[last]
+    return Record(content)
+
+
+ADDED = ("recipe", "training.mixup", "training.stages", "optimizer.first_layer_rate", "network.crop")
+
+
+def test_outputs_made_before_a_setting_existed_go_on(folder: ExperimentFolder):
+    old = without(record(), *ADDED)
+    folder.config.write_text(yaml.safe_dump(old.content, sort_keys=False))
+    assert record_differences(old, record()) == []
+    assert started_record(folder, record()) == old  # its fingerprint is what its tasks were made with
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"training": {"mixup": 0.2}}, "experiment.training.mixup: 0.0 -> 0.2"),
+        ({"optimizer": {"first_layer_rate": 0.5}}, "experiment.optimizer.first_layer_rate: 1.0 -> 0.5"),
+        ({"network": {"name": "small_vgg", "crop": 64}}, "experiment.network.crop: None -> 64"),
+    ],
+)
+def test_a_setting_it_did_not_know_counts_when_it_is_used(change: dict, line: str):
+    assert record_differences(without(record(), *ADDED), record(**change)) == [line]
+
+
+def test_a_setting_that_is_no_more_counts():
+    content = json.loads(json.dumps(record().content))
+    content["experiment"]["training"]["cutmix"] = 0.5
+    assert record_differences(Record(content), record()) == ["experiment.training.cutmix: 0.5 -> (none)"]

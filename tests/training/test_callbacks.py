@@ -13,6 +13,7 @@ import pytest
 from histoblend.training import callbacks
 from histoblend.training.callbacks import (
     REFRESH_SECONDS,
+    AverageWeights,
     Bookkeeping,
     EpochRecord,
     InnerSplit,
@@ -173,3 +174,25 @@ def test_steps_are_told_now_and_then_and_epochs_always(now: list[float]) -> None
     assert steps == [(4, 1, 0.5), (4, 3, 2.5)]
     callback.on_epoch_end(4)
     assert rows == [kept.history[-1]]
+
+
+def test_the_mean_of_the_last_epochs_weights_is_their_mean(model: keras.Model):
+    record = EpochRecord([], [])
+    callback = AverageWeights(record, model.trainable_variables, first=2)
+    for epoch, value in enumerate([9.0, 7.0, 1.0, 2.0, 6.0]):
+        set_weights(model, value)
+        callback.on_epoch_end(epoch)
+        assert bool(record.average) == (epoch >= 2)
+    for mean in record.average:
+        np.testing.assert_allclose(mean, 3.0, rtol=1e-6)
+        assert mean.dtype == np.float32
+
+
+def test_a_mean_goes_on_after_a_resume(model: keras.Model):
+    set_weights(model, 2.0)
+    record = EpochRecord([], [], [np.full(v.shape, 5.0, np.float32) for v in model.trainable_variables])
+    AverageWeights(record, model.trainable_variables, first=0).on_epoch_end(
+        2
+    )  # of three epochs, two are known
+    for mean in record.average:
+        np.testing.assert_allclose(mean, 4.0, rtol=1e-6)

@@ -114,3 +114,53 @@ def test_clipping_is_by_the_norm_of_all_gradients_together():
     optimizer.apply([keras.ops.convert_to_tensor(one) for one in gradients], weights)
     np.testing.assert_allclose(np.asarray(weights[0]), [-0.06, 0.0], rtol=1e-5)
     np.testing.assert_allclose(np.asarray(weights[1]), [0.0, -0.08], rtol=1e-5)
+
+
+def stepped(name: str, shares: list[float] | None, decay: float = 0.5) -> list[np.ndarray]:
+    """Two kernels and a bias after three steps with the same gradients."""
+    settings = Optimizer(name=name, momentum=0.9, weight_decay=decay, clip_norm=1.0)
+    weights = [keras.Variable(np.ones(2, np.float32), name=one) for one in ("kernel", "kernel", "bias")]
+    optimizer = build_optimizer(settings, TabledRate(np.array([0.1, 0.2, 0.05])), 0.0, shares)
+    optimizer.build(weights)
+    for gradient in ([1.0, -2.0], [0.5, 0.1], [-3.0, 1.0]):
+        optimizer.apply(
+            [keras.ops.convert_to_tensor(np.array(gradient, np.float32)) for _ in weights], weights
+        )
+    return [np.array(one) for one in weights]
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_equal_shares_are_the_plain_optimizer(name: str):
+    for ours, plain in zip(stepped(name, [1.0, 1.0, 1.0]), stepped(name, None), strict=True):
+        np.testing.assert_allclose(ours, plain, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_a_share_scales_the_update_of_its_weight_and_of_no_other(name: str):
+    """Without decay three steps with these gradients go a tenth as far."""
+    whole, tenth = stepped(name, [1.0, 1.0, 1.0], 0.0), stepped(name, [0.1, 1.0, 0.0], 0.0)
+    np.testing.assert_allclose(tenth[0] - 1, 0.1 * (whole[0] - 1), rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(tenth[1], whole[1])
+    np.testing.assert_array_equal(tenth[2], [1.0, 1.0])
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_a_share_scales_the_decay_too(name: str):
+    """Else the decay would outweigh what the first layers learn."""
+    settings = Optimizer(name=name, weight_decay=0.5)
+    weights = [keras.Variable(np.ones(1, np.float32), name=one) for one in ("kernel", "kernel", "bias")]
+    optimizer = build_optimizer(settings, 0.1, 0.0, [1.0, 0.2, 1.0])
+    optimizer.apply([keras.ops.zeros((1,))] * 3, weights)
+    np.testing.assert_allclose([float(one[0]) for one in weights], [0.95, 0.99, 1.0], rtol=1e-6)
+
+
+def test_shares_hold_under_loss_scaling_and_averaging():
+    inner = build_optimizer(Optimizer(name="sgd", momentum=0.0), 0.1, 0.5, [1.0, 0.1])
+    optimizer = keras.optimizers.LossScaleOptimizer(inner)
+    weights = [variable(), variable()]
+    optimizer.build(weights)
+    scale = float(optimizer.dynamic_scale)
+    optimizer.apply([keras.ops.ones((2,)) * scale] * 2, weights)
+    np.testing.assert_allclose([one[0] for one in map(np.asarray, weights)], [0.9, 0.99], rtol=1e-6)
+    optimizer.finalize_variable_values(weights)
+    np.testing.assert_allclose([one[0] for one in map(np.asarray, weights)], [0.9, 0.99], rtol=1e-6)

@@ -69,3 +69,19 @@ def test_plateau_factor_follows_the_history(aucs: list[float], factor: float):
 
 def test_other_schedules_ignore_the_history():
     assert plateau_factor(Schedule(name="cosine", patience=1), [0.7, 0.6, 0.5]) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "end"), [("cosine", 0.1), ("one_cycle", 0.1), ("step", 0.01), ("constant", 1)]
+)
+def test_the_rate_is_held_where_its_shape_ends(name: str, end: float):
+    schedule = Schedule(name=name, warmup=0.25, hold=0.5, final=0.1)
+    table = rate_table(schedule, 1.0, 40)
+    np.testing.assert_allclose(table[20:], end, rtol=1e-6)
+    assert table[9] == 1.0 and (table[10:20] >= end).all()
+    assert len(table) == 40
+
+
+def test_a_held_rate_takes_the_rest_and_no_more():
+    for steps in (1, 2, 3, 7):
+        assert len(rate_table(Schedule(warmup=0.5, hold=0.49), 1.0, steps)) == steps

@@ -200,7 +200,7 @@ def test_the_yardstick_does_not_see_the_scored_fold_either(inputs: TaskInputs, t
 def test_the_inner_split_is_apart_from_training_and_from_the_scored_fold(inputs: TaskInputs, tmp_path: Path):
     folds, drawn = inputs.folds, set()
     for fold in range(3):
-        job = network_task._fit_job(one_task(tmp_path, RECIPES["watching"], fold), inputs, Observer())
+        job = network_task.fit_job(one_task(tmp_path, RECIPES["watching"], fold), inputs, Observer())
         assert job.inner is not None
         inner, training = set(job.inner.rows), set(job.feed.source.rows)
         held = set(folds.index[folds["fold"] == fold])
@@ -215,7 +215,7 @@ def test_the_inner_split_is_apart_from_training_and_from_the_scored_fold(inputs:
 
 
 def test_without_anything_that_watches_all_other_folds_are_trained_on(inputs: TaskInputs, tmp_path: Path):
-    job = network_task._fit_job(one_task(tmp_path, RECIPES["last"], 2), inputs, Observer())
+    job = network_task.fit_job(one_task(tmp_path, RECIPES["last"], 2), inputs, Observer())
     assert job.inner is None
     assert set(job.feed.source.rows) == set(inputs.folds.index[inputs.folds["fold"] != 2])
 

@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 from histoblend.data.augmentations import Augmenter, build_augmenter
+from histoblend.data.mixing import Mixture, drawn_mixture, mixed_images, mixed_targets
 from histoblend.errors import MachineRefusal
 
 ORDER, POSITIVES, NEGATIVES, AUGMENTATION = range(4)  # streams of random numbers that never meet
@@ -50,20 +51,60 @@ def drawn_positions(seed: int, stream: int, start: int, count: int, size: int) -
 
 
 @dataclass(frozen=True)
+class TaughtPatches:
+    """What is drawn from beside the labelled patches: the last of `TrainingRows.rows`.
+
+    Args:
+        images_path: uint8 ``.npy`` file of the same shape but for the number of patches.
+        targets: float32 (m, outputs), in [0, 1].
+        weight: of each such patch in the loss; a labelled one weighs 1.
+    """
+
+    images_path: str
+    targets: np.ndarray
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
 class TrainingRows:
     """What is drawn from: rows of the pack with their labels.
 
     Args:
         images_path: the pack's uint8 ``.npy`` file, shape (patches, h, w, 3).
-        rows: int64 (n,), rows of that file.
-        labels: integers (n,), 0 to classes - 1.
+        rows: int64 (n,), rows of that file; with `taught` the last of them count on into its file.
+        labels: integers (n,), 0 to classes - 1; of taught patches their most probable class.
         classes: number of classes.
+        taught: patches of another file whose targets are given by models; None for none.
     """
 
     images_path: str
     rows: np.ndarray
     labels: np.ndarray
     classes: int = 2
+    taught: TaughtPatches | None = None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files that `rows` count through."""
+        return (self.images_path,) if self.taught is None else (self.images_path, self.taught.images_path)
+
+    def targets_at(self, positions: np.ndarray) -> np.ndarray:
+        """`targets` float32 (n, outputs) of the patches at these positions of `rows`."""
+        given = targets(self.labels[positions], self.classes)
+        if self.taught is not None:
+            soft = positions - self._first_taught
+            given[soft >= 0] = self.taught.targets[soft[soft >= 0]]
+        return given
+
+    def weights_at(self, positions: np.ndarray) -> np.ndarray | None:
+        """Weight in the loss, float32 (n,), of the patches at these positions; None where all weigh one."""
+        if self.taught is None or self.taught.weight == 1.0:
+            return None
+        return np.where(positions < self._first_taught, 1.0, self.taught.weight).astype(np.float32)
+
+    @property
+    def _first_taught(self) -> int:
+        return len(self.rows) - (0 if self.taught is None else len(self.taught.targets))
 
 
 @dataclass(frozen=True)
@@ -74,6 +115,7 @@ class Sampling:
     batch_size: int
     samples_per_epoch: int | None = None
     balanced: bool = False
+    mixup: float = 0.0
 
     def steps_per_epoch(self, patches: int) -> int:
         """Steps of one epoch over `patches` patches; the last batch is topped up, never dropped."""
@@ -113,17 +155,31 @@ def _augmenter(transforms: str, side: int) -> Augmenter:
     return build_augmenter(json.loads(transforms), side // 3)
 
 
-def augmented_patches(images_path: str, rows: np.ndarray, transforms: str, seed: int) -> np.ndarray:
+def _read(paths: tuple[str, ...], rows: np.ndarray) -> np.ndarray:
+    """Patches uint8 (len(rows), h, w, 3); rows past the end of a file count on into the next."""
+    if len(paths) == 1:
+        return np.asarray(_opened(paths[0])[rows])
+    patches = np.empty((len(rows), *_opened(paths[0]).shape[1:]), np.uint8)
+    start = 0
+    for images in map(_opened, paths):
+        inside = (rows >= start) & (rows < start + len(images))
+        patches[inside] = images[rows[inside] - start]
+        start += len(images)
+    return patches
+
+
+def augmented_patches(paths: tuple[str, ...], rows: np.ndarray, transforms: str, seed: int) -> np.ndarray:
     """Read `rows` of the pack and augment them; runs here or in a worker, with the same bytes.
 
     Args:
+        paths: the files that `rows` count through, one after the other.
         transforms: the resolved list of transforms as JSON.
 
     Returns:
         uint8 array of shape (len(rows), h, w, 3).
     """
-    images = _opened(images_path)
-    return _augmenter(transforms, images.shape[1]).augment_batch(np.asarray(images[rows]), seed)
+    images = _read(paths, rows)
+    return _augmenter(transforms, images.shape[1]).augment_batch(images, seed)
 
 
 POLL_SECONDS = 2.0  # between two looks at whether the workers still live, while a batch is waited for
@@ -225,14 +281,32 @@ class TrainingFeed:
             images = self.workers.result(self._ahead.pop(step))
         except BrokenProcessPool as error:
             raise _worker_died() from error
+        if mixture := self._mixture(step):
+            images = mixed_images(images, mixture)
+        return images, self._learned(step)[0]
+
+    def weights(self, step: int) -> np.ndarray | None:
+        """Weight in the loss, float32 (batch,), of each patch of that batch; None where all weigh one."""
+        return self._learned(step)[1]
+
+    def _learned(self, step: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Targets and weights of the `step`-th batch."""
         positions = batch_positions(self.source, self.sampling, step)
-        return images, targets(self.source.labels[positions], self.source.classes)
+        targets, weights = self.source.targets_at(positions), self.source.weights_at(positions)
+        mixture = self._mixture(step)
+        return mixed_targets(targets, weights, mixture) if mixture else (targets, weights)
+
+    def _mixture(self, step: int) -> Mixture | None:
+        sampling = self.sampling
+        if not sampling.mixup:
+            return None
+        return drawn_mixture(sampling.mixup, sampling.seed, step, sampling.batch_size)
 
     def _submit(self, step: int) -> Future[np.ndarray]:
         rows = self.source.rows[batch_positions(self.source, self.sampling, step)]
         seed = int(np.random.SeedSequence([self.sampling.seed, AUGMENTATION, step]).generate_state(1)[0])
         try:
-            return self.workers.submit(self.source.images_path, rows, json.dumps(list(self.transforms)), seed)
+            return self.workers.submit(self.source.paths, rows, json.dumps(list(self.transforms)), seed)
         except BrokenProcessPool as error:
             raise _worker_died() from error
 

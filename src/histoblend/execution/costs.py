@@ -111,6 +111,8 @@ def task_work(
     if not network.macs:
         described = (training + held_out + test) * held_out // max(training + held_out, 1)
         return Work(network, settings.batch_size, training, described)
+    if settings.pseudo_labels is not None:
+        training += test  # at most: how sure the teachers will be is not known yet
     steps = -(-(settings.samples_per_epoch or training) // settings.batch_size)
     seen = steps * settings.batch_size * settings.epochs
     return Work(network, settings.batch_size, seen, (held_out + test) * views)

@@ -15,7 +15,7 @@ from histoblend.config import FoldSettings
 from histoblend.config_experiment import Experiment
 from histoblend.data.slides import assign_slides
 from histoblend.data.split import resolve_slide_map
-from histoblend.errors import MachineRefusal, some
+from histoblend.errors import ConfigRefusal, MachineRefusal, some
 from histoblend.execution.costs import NetworkCost, Work, task_work
 from histoblend.execution.device import Device
 from histoblend.models.parameters import Backbone
@@ -72,7 +72,7 @@ def plan_work(
     weights = starting_weights(experiments, frame[0])
     planned = []
     for experiment in experiments:
-        views = experiment.views or plan_views
+        views = experiment.views_shown(plan_views)
         problem = experiment.problem(*frame)
         work = task_work(experiment, network_cost(experiment, problem), sizes, views)
         planned.append(
@@ -85,6 +85,7 @@ def starting_weights(experiments: Sequence[Experiment], side: int) -> dict[str, 
     """Where the starting weights of each experiment come from: ``random``, ``download`` or a file's path.
 
     Raises:
+        ConfigRefusal: random weights would be frozen in a stage of the training.
         MachineRefusal: pretrained weights are not to be had; names all that are missing.
     """
     found, missing = {}, []
@@ -95,7 +96,18 @@ def starting_weights(experiments: Sequence[Experiment], side: int) -> dict[str, 
             missing.append(experiment)
     if missing and not has_internet():
         raise _weights_nowhere(missing, side)
+    _check_frozen([experiment for experiment in experiments if found.get(experiment.name) == RANDOM])
     return found | {experiment.name: DOWNLOAD for experiment in missing}
+
+
+def _check_frozen(random: Sequence[Experiment]) -> None:
+    networks = [one for one in random if find_network(one.network.name).kind == "keras"]
+    if staged := [one.name for one in networks if one.training.stages]:
+        raise ConfigRefusal(
+            f"{some(staged)}: training.stages freeze layers whose weights are random: a head would learn from noise.",
+            "pretrained weights under what is frozen",
+            "say network.weights: imagenet (of a network that has them), or training.stages: [].",
+        )
 
 
 def _resolved(experiment: Experiment, side: int) -> str:
@@ -112,6 +124,14 @@ def _resolved(experiment: Experiment, side: int) -> str:
         online=False,
     )
     return RANDOM if found is None else str(found)
+
+
+def _has_file(experiment: Experiment, side: int) -> bool:
+    """Whether its starting weights lie on this machine."""
+    try:
+        return _resolved(experiment, side) != RANDOM
+    except MachineRefusal:
+        return False
 
 
 def _backbone(experiment: Experiment) -> str:
@@ -137,7 +157,11 @@ def _weights_nowhere(missing: Sequence[Experiment], side: int) -> MachineRefusal
 
 
 def network_cost(experiment: Experiment, problem: Problem) -> NetworkCost:
-    """What one patch costs, from the network built once with random weights."""
+    """What one patch costs, from the network built once; a file of starting weights on this machine is loaded into it.
+
+    Raises:
+        MachineRefusal: that file is damaged, or is not what its name says.
+    """
     if find_network(experiment.network.name).kind != "keras":
         return NetworkCost()
     import keras
@@ -147,7 +171,7 @@ def network_cost(experiment: Experiment, problem: Problem) -> NetworkCost:
 
     keras.utils.clear_session()
     name, parameters = experiment.network.name, experiment.network.parameters
-    model = build_network(name, parameters, problem, pretrained=False)
+    model = build_network(name, parameters, problem, pretrained=_has_file(experiment, problem.side))
     return NetworkCost(
         count_macs(model), count_grouped_macs(model), count_parameters(model), count_activations(model)
     )

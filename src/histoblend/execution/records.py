@@ -9,10 +9,11 @@ from typing import Any
 import yaml
 
 from histoblend.config_experiment import Experiment
+from histoblend.config_settings import merged
 from histoblend.data.augmentations import resolve_augmentation
 from histoblend.errors import ArtifactRefusal
 from histoblend.models.registry import check_network, find_network
-from histoblend.workspace import ExperimentFolder, fingerprint, write_text
+from histoblend.workspace import ExperimentFolder, Workspace, fingerprint, write_text
 from histoblend.yaml_files import read_yaml
 
 # For people and for predictions: the data's identity is its fingerprint, not its folder's name.
@@ -25,7 +26,8 @@ OF_NETWORKS = (
         for key in ("training", "optimizer", "schedule", "augmentation", "input_size", "precision")
     ),
 )
-NOT_IDENTITY = {"name", "role"}  # renaming or blending an experiment changes none of its numbers
+# Renaming or blending an experiment changes none of its numbers, nor does where its settings were written.
+NOT_IDENTITY = {"name", "role", "recipe"}
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,18 @@ class Record:
         return str(self.content["precision"])
 
 
-def make_record(experiment: Experiment, views: int, precision: str, data: Mapping[str, Any]) -> Record:
+def make_record(
+    experiment: Experiment,
+    views: int,
+    precision: str,
+    data: Mapping[str, Any],
+    teachers: Mapping[str, str | None] | None = None,
+) -> Record:
     """The record of `experiment` as it would start now, defaults and presets spelled out.
 
     Args:
         data: what is known of data set and folds: fingerprints, names, `side` of the patches, `classes`.
+        teachers: fingerprint of each experiment that it learns from; None for one that is not there.
     """
     settings = experiment.model_dump(mode="json") | {
         "input_size": experiment.input_size or data["side"],
@@ -58,8 +67,35 @@ def make_record(experiment: Experiment, views: int, precision: str, data: Mappin
     }
     content: dict[str, Any] = {"experiment": settings, "views": views, "precision": precision, **data}
     identity = {key: value for key, value in settings.items() if key not in NOT_IDENTITY}
-    prints = {"config": fingerprint([identity, views]), "data": data["data"], "folds": data["folds"]}
+    prints: dict[str, Any] = {"config": fingerprint([identity, views]), "data": data["data"], "folds": data["folds"]}
+    if teachers:
+        content["teachers"] = prints["teachers"] = dict(teachers)
     return Record(content | {"fingerprint": fingerprint([prints, precision])})
+
+
+def teacher_fingerprints(experiment: Experiment, workspace: Workspace) -> dict[str, str | None]:
+    """Fingerprint of each of its teachers as it was started in the output folder; None for one that was not."""
+    folders = {name: workspace.experiment(name) for name in experiment.teachers}
+    return {
+        name: read_record(folder).fingerprint if folder.config.exists() else None
+        for name, folder in folders.items()
+    }
+
+
+def check_teachers_data(student: Record, workspace: Workspace) -> None:
+    """Check that a student's teachers were trained on its data and folds.
+
+    Raises:
+        ArtifactRefusal: one was not.
+    """
+    for name in student.content.get("teachers", {}):
+        teacher = read_record(workspace.experiment(name))
+        if differing := [key for key in ("data", "folds") if teacher.content[key] != student.content[key]]:
+            raise ArtifactRefusal(
+                f"Teacher {name} in {workspace.folder} was trained on other {' and '.join(differing)}.",
+                "one data set and one split for student and teachers",
+                f"put it aside: ./run.sh archive {name} --output {workspace.folder}; then train it again.",
+            )
 
 
 def _network_parameters(experiment: Experiment) -> dict[str, Any]:
@@ -108,14 +144,27 @@ def started_record(folder: ExperimentFolder, fresh: Record) -> Record:
 
 
 def record_differences(old: Record, fresh: Record) -> list[str]:
-    """Lines ``key: old -> new`` for what differs in more than name, role and automatic precision."""
+    """Lines ``key: old -> new`` for what differs in more than name, role, recipe and automatic precision.
+
+    A setting the old record does not know is none where it stands at its default: settings are added to
+    histoblend with defaults that leave everything as it was.
+    """
     ignored = {"fingerprint", *ABOUT_DATA, *(f"experiment.{key}" for key in NOT_IDENTITY)}
     if fresh.content["experiment"]["precision"] == "auto":
         ignored.add("precision")
-    lines = differing_keys(old.content, fresh.content)
+    known = {"experiment": merged(_defaults(fresh), old.content["experiment"])}
+    lines = differing_keys(old.content | known, fresh.content)
     if find_network(fresh.content["experiment"]["network"]["name"]).kind == "features":
         lines = [(key, line) for key, line in lines if not key.startswith(OF_NETWORKS)]
     return [line for key, line in lines if key not in ignored]
+
+
+def _defaults(record: Record) -> dict[str, Any]:
+    """The settings of an experiment with the network of `record` that says nothing else."""
+    name = record.content["experiment"]["network"]["name"]
+    parameters = check_network(name, {}).model_dump(mode="json")
+    settings = Experiment.model_validate({"name": "", "network": name}).model_dump(mode="json")
+    return settings | {"network": {"name": name, **parameters}}
 
 
 def flattened(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -125,7 +125,9 @@ def _member(folder: ExperimentFolder, record: Record, weight: float, views: int 
 
 
 def _network(task: TaskFolder, record: Record) -> keras.Model:
-    """One fold's network with its weights."""
+    """One fold's network with its weights, as an ordinary one."""
+    from histoblend.models.dihedral_fold import folded_model
+
     check_whole(task)
     _check_same_run(task, record)
     model = _built(record)
@@ -137,7 +139,7 @@ def _network(task: TaskFolder, record: Record) -> keras.Model:
             "the weights this version of histoblend wrote",
             "predict with the version that trained it (run.json in the output folder names the versions).",
         ) from error
-    return model
+    return folded_model(model)
 
 
 def _built(record: Record) -> keras.Model:

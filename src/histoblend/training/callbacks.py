@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,11 @@ def inner_aucs(history: History) -> list[float]:
 
 @dataclass
 class EpochRecord:
-    """The history so far and the best weights, shared by the callbacks of one task."""
+    """The history so far, the best weights and the mean of the last ones, shared by the callbacks of one task."""
 
     history: History
     best: list[np.ndarray]
+    average: list[np.ndarray] = field(default_factory=list)
 
 
 class Bookkeeping(keras.callbacks.Callback):
@@ -48,6 +49,22 @@ class Bookkeeping(keras.callbacks.Callback):
         values |= {"learning_rate": rate, "seconds": seconds}
         values["images_per_second"] = self.images_per_epoch / seconds
         self.record.history.append({"epoch": epoch + 1, **values})
+
+
+class AverageWeights(keras.callbacks.Callback):
+    """Keeps the plain mean of the weights at the ends of the epochs from `first` (from 0) on."""
+
+    def __init__(self, record: EpochRecord, weights: Sequence[keras.Variable], first: int) -> None:
+        super().__init__()
+        self.record, self.weights, self.first = record, list(weights), first
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        count = epoch - self.first + 1
+        if count < 1:
+            return
+        values = values_of(self.weights)
+        before = self.record.average or values
+        self.record.average = [old + (new - old) / count for old, new in zip(before, values, strict=True)]
 
 
 class InnerSplit(keras.callbacks.Callback):
@@ -108,6 +125,7 @@ class SaveState(keras.callbacks.Callback):
             values_of(self.model.variables),
             values_of(self.model.optimizer.variables),
             self.record.best,
+            self.record.average,
         )
         save_state(self.path, state)
 

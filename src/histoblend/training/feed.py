@@ -31,14 +31,15 @@ class KerasFeed(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         try:
-            images, labels = self.feed.batch(self.first_step + index)
+            images, targets = self.feed.batch(self.first_step + index)
         except Refusal as refusal:
             self._refusal = refusal
             raise
-        if self.class_weights is None:
-            return images, labels
-        classes = labels[:, 0].astype(np.int64) if labels.shape[1] == 1 else labels.argmax(axis=1)
-        return images, labels, self.class_weights[classes]
+        weights = self.feed.weights(self.first_step + index)
+        if self.class_weights is not None:
+            targets, of_classes = class_weighted(targets, self.class_weights)
+            weights = of_classes if weights is None else weights * of_classes
+        return (images, targets) if weights is None else (images, targets, weights)
 
     @contextmanager
     def refusals(self) -> Iterator[None]:
@@ -49,6 +50,25 @@ class KerasFeed(keras.utils.PyDataset):
             if self._refusal is not None:
                 raise self._refusal from error
             raise
+
+
+def class_weighted(targets: np.ndarray, class_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Targets and weights that turn a plain cross-entropy into the class-weighted one.
+
+    With weights w and a target t over classes, the sum of -w t log p is W times the cross-entropy of the target
+    w t / W, where W is the sum of w t. A target that is all one class stays what it is, and W is that class's weight.
+
+    Args:
+        targets: float32 (n, outputs), in [0, 1].
+        class_weights: float32 (classes,).
+
+    Returns:
+        Targets float32 (n, outputs) and weights float32 (n,).
+    """
+    by_class = np.hstack([1 - targets, targets]) if targets.shape[1] == 1 else targets
+    weighted = by_class * class_weights
+    weights = weighted.sum(axis=1)
+    return (weighted / weights[:, None])[:, -targets.shape[1] :], weights
 
 
 def balanced_class_weights(labels: np.ndarray, classes: int) -> np.ndarray:

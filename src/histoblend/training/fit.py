@@ -1,13 +1,14 @@
 """Fitting one network on the training folds of one task, resumable after every epoch.
 
-`keras.Model.fit` copies the averaged weights into the model when it ends, so a task is one call from the epoch
-it stands at to the last; the state written between epochs holds the raw weights.
+`keras.Model.fit` copies the averaged weights into the model when it ends; the state written between epochs holds
+the raw weights. So each stage of a training is one call, and each begins from the saved state, whether the stage
+before ended a moment ago or was killed last week: there is no other way into a stage.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,22 +16,24 @@ import keras
 import numpy as np
 
 from histoblend.config_experiment import Experiment
-from histoblend.data.batches import FeedWorkers, TrainingFeed
+from histoblend.data.batches import TrainingFeed
 from histoblend.evaluation.auc import class_auc, one_vs_rest
 from histoblend.inference.predict import network_logits, view_logits
 from histoblend.models.outputs import logit_model
 from histoblend.models.problem import Problem
 from histoblend.models.registry import build_network
 from histoblend.training import callbacks as between
+from histoblend.training.depth import Parts, let_learn, network_parts, rate_shares
 from histoblend.training.feed import KerasFeed, balanced_class_weights
-from histoblend.training.normalisation import has_statistics, recompute_statistics
+from histoblend.training.keeping import finisher, statistics_batches
+from histoblend.training.losses import training_accuracy, training_loss
 from histoblend.training.observer import Observer
 from histoblend.training.optimizers import TabledRate, build_optimizer
 from histoblend.training.schedules import plateau_factor, rate_table
 from histoblend.training.selection import should_stop
+from histoblend.training.stages import averaged_from, span_at
 from histoblend.training.state import assign_values, load_state
 
-STATISTICS_PATCHES = 4096  # enough for per-channel means and variances; a pass over all would cost an epoch
 PREDICTION_BATCH = 128
 
 
@@ -57,6 +60,8 @@ class FitJob:
     jit_compile: bool | str = False
     observer: Observer = field(default_factory=Observer)
     problem: Problem = field(default_factory=Problem)
+    teachers: dict[str, str] = field(default_factory=dict)
+    """Hash of each teacher's test table that the feed's pseudo-labels came from."""
 
     @property
     def total_steps(self) -> int:
@@ -73,30 +78,25 @@ def build_model(experiment: Experiment, precision: str, problem: Problem = Probl
     return logit_model(network)
 
 
-def compile_model(model: keras.Model, job: FitJob) -> None:
-    """Attach the experiment's loss and optimizer to `model` and create the optimizer's variables."""
+def compile_model(
+    model: keras.Model, job: FitJob, first_step: int = 0, shares: list[float] | None = None
+) -> None:
+    """Attach the experiment's loss and optimizer to `model` and create the optimizer's variables.
+
+    Args:
+        first_step: step of the training at which this optimizer begins.
+        shares: see `build_optimizer`.
+    """
     experiment, training = job.experiment, job.experiment.training
-    table = rate_table(experiment.schedule, experiment.optimizer.learning_rate, job.total_steps)
+    table = rate_table(experiment.schedule, experiment.optimizer.learning_rate, job.total_steps)[first_step:]
     rate = float(table[0]) if experiment.schedule.name == "plateau" else TabledRate(table)
     model.compile(
-        optimizer=build_optimizer(experiment.optimizer, rate, training.ema),
-        loss=_loss(job.problem, training.label_smoothing),
-        metrics=[_accuracy(job.problem)],
+        optimizer=build_optimizer(experiment.optimizer, rate, training.ema, shares),
+        loss=training_loss(job.problem, training.label_smoothing),
+        metrics=[training_accuracy(job.problem)],
         jit_compile=job.jit_compile,
     )
     model.optimizer.build(model.trainable_variables)
-
-
-def _loss(problem: Problem, smoothing: float) -> keras.losses.Loss:
-    if problem.outputs == 1:
-        return keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=smoothing)
-    return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing)
-
-
-def _accuracy(problem: Problem) -> keras.metrics.Metric:
-    if problem.outputs == 1:
-        return keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")
-    return keras.metrics.CategoricalAccuracy(name="accuracy")
 
 
 def fit(job: FitJob) -> tuple[keras.Model, between.History]:
@@ -111,58 +111,74 @@ def fit(job: FitJob) -> tuple[keras.Model, between.History]:
         MachineRefusal: a process of the feed died.
     """
     model = build_model(job.experiment, job.precision, job.problem)
-    compile_model(model, job)
-    record = _restored(model, job)
-    epochs, done = job.experiment.training.epochs, len(record.history)
-    finish = _finisher(model, job)
-    stopped = job.inner is not None and should_stop(
-        between.inner_aucs(record.history), job.experiment.training.stop_patience
-    )
-    if done < epochs and not stopped:
-        feed = KerasFeed(job.feed, done * job.feed.steps_per_epoch, _class_weights(job))
-        with feed.refusals():
-            model.fit(
-                feed,
-                initial_epoch=done,
-                epochs=epochs,
-                steps_per_epoch=job.feed.steps_per_epoch,
-                shuffle=False,  # the feed has its own order
-                verbose=0,
-                callbacks=_callbacks(model, job, record, finish),
-            )
+    parts = network_parts(model)
+    while not _ended(job, record := _entered(model, job, parts)):
+        _fit_stage(model, job, parts, record)
     if job.experiment.training.selection == "best":
         assign_values(model.variables, record.best)
     else:
-        finish()
+        _finisher(model, job, parts, record)()
     return model, record.history
 
 
-def _restored(model: keras.Model, job: FitJob) -> between.EpochRecord:
-    if not job.state_path.exists():
-        return between.EpochRecord([], [])
-    state = load_state(job.state_path, job.fingerprint)
-    assign_values(model.variables, state.model)
-    assign_values(model.optimizer.variables, state.optimizer)
-    return between.EpochRecord(state.history, state.best)
+def _ended(job: FitJob, record: between.EpochRecord) -> bool:
+    training = job.experiment.training
+    if len(record.history) >= training.epochs:
+        return True
+    return job.inner is not None and should_stop(between.inner_aucs(record.history), training.stop_patience)
 
 
-def _finisher(model: keras.Model, job: FitJob) -> Callable[[], None]:
-    """A function that turns the raw weights into those that are kept."""
-    recomputes = job.experiment.training.normalisation_statistics == "recomputed" and has_statistics(model)
-    # A feed of its own, after the last step of the training: Keras reads the other one in a thread.
-    feed = TrainingFeed(job.feed.source, job.feed.sampling, job.feed.transforms, FeedWorkers(0))
+def _entered(model: keras.Model, job: FitJob, parts: Parts) -> between.EpochRecord:
+    """Make `model` as it was after the last epoch, ready for the next one or, at the end, to be finished.
 
-    def batches() -> Iterable[np.ndarray]:
-        patches = min(STATISTICS_PATCHES, len(feed.source.rows))
-        for number in range(-(-patches // feed.sampling.batch_size)):
-            yield feed.batch(job.total_steps + number)[0]
+    A stage begins with an optimizer of its own, since another set of weights learns in it.
+    """
+    state = load_state(job.state_path, job.fingerprint) if job.state_path.exists() else None
+    record = between.EpochRecord([], [])
+    if state is not None:
+        record = between.EpochRecord(state.history, state.best, state.average)
+    done = len(record.history)
+    span = span_at(job.experiment.training, done - 1 if _ended(job, record) else done)
+    let_learn(parts, span.body)
+    compile_model(model, job, span.first * job.feed.steps_per_epoch, _shares(model, job, parts))
+    if state is not None:
+        assign_values(model.variables, state.model)
+        if done > span.first:
+            assign_values(model.optimizer.variables, state.optimizer)
+    return record
 
-    def finish() -> None:
-        model.optimizer.finalize_variable_values(model.trainable_variables)
-        if recomputes:
-            recompute_statistics(model, batches())
 
-    return finish
+def _shares(model: keras.Model, job: FitJob, parts: Parts) -> list[float] | None:
+    first = job.experiment.optimizer.first_layer_rate
+    return None if first == 1 else rate_shares(parts, first, model.trainable_variables)
+
+
+def _fit_stage(model: keras.Model, job: FitJob, parts: Parts, record: between.EpochRecord) -> None:
+    """Train from the epoch the record stands at to the end of its stage."""
+    done = len(record.history)
+    feed = keras_feed(job, done * job.feed.steps_per_epoch)
+    with feed.refusals():
+        model.fit(
+            feed,
+            initial_epoch=done,
+            epochs=span_at(job.experiment.training, done).last,
+            steps_per_epoch=job.feed.steps_per_epoch,
+            shuffle=False,  # the feed has its own order
+            verbose=0,
+            callbacks=_callbacks(model, job, parts, record),
+        )
+
+
+def _finisher(
+    model: keras.Model, job: FitJob, parts: Parts, record: between.EpochRecord
+) -> Callable[[], None]:
+    batches = statistics_batches(job.feed, job.total_steps)
+    return finisher(model, parts.weights, record, job.experiment.training, batches)
+
+
+def keras_feed(job: FitJob, first_step: int) -> KerasFeed:
+    """The job's batches as the network learns from them, from `first_step` on."""
+    return KerasFeed(job.feed, first_step, _class_weights(job))
 
 
 def _class_weights(job: FitJob) -> np.ndarray | None:
@@ -172,13 +188,15 @@ def _class_weights(job: FitJob) -> np.ndarray | None:
 
 
 def _callbacks(
-    model: keras.Model, job: FitJob, record: between.EpochRecord, finish: Callable[[], None]
+    model: keras.Model, job: FitJob, parts: Parts, record: between.EpochRecord
 ) -> list[keras.callbacks.Callback]:
     training = job.experiment.training
     images_per_epoch = job.feed.steps_per_epoch * training.batch_size
     chosen: list[keras.callbacks.Callback] = [between.Bookkeeping(record, images_per_epoch)]
+    if training.average_last:
+        chosen.append(between.AverageWeights(record, parts.weights, averaged_from(training)))
     if job.inner is not None:
-        score = _inner_score(model, job.inner)
+        score, finish = _inner_score(model, job.inner), _finisher(model, job, parts, record)
         best = training.selection == "best"
         chosen.append(between.InnerSplit(record, finish, score, best, training.stop_patience))
     if job.experiment.schedule.name == "plateau":

@@ -37,11 +37,12 @@ ONE_CYCLE_CLIMB = 0.3  # of the training, where the file gives no warm-up
 def rate_table(schedule: Schedule, learning_rate: float, steps: int) -> np.ndarray:
     """The learning rate of each of `steps` steps, float32 (steps,), before any plateau."""
     climb = schedule.warmup or (ONE_CYCLE_CLIMB if schedule.name == "one_cycle" else 0.0)
-    warm_steps = round(climb * steps)
+    warm_steps, held_steps = round(climb * steps), round(schedule.hold * steps)
     climbing = (np.arange(warm_steps) + 1) / max(warm_steps, 1)
-    rest = steps - warm_steps
-    falling = SHAPES[schedule.name](np.arange(rest) / max(rest, 1), schedule)
-    return (learning_rate * np.concatenate([climbing, falling])).astype(np.float32)
+    rest = max(steps - warm_steps - held_steps, 0)
+    held = np.ones(steps - warm_steps - rest)  # a progress of 1: where the shape ends
+    shape = SHAPES[schedule.name](np.concatenate([np.arange(rest) / max(rest, 1), held]), schedule)
+    return (learning_rate * np.concatenate([climbing, shape])).astype(np.float32)
 
 
 def plateau_factor(schedule: Schedule, aucs: Sequence[float]) -> float:

@@ -1,7 +1,8 @@
 """The state of a task between two epochs, in one atomic file.
 
 It holds the raw weights, normalisation statistics and dropout seeds (all `model.variables`), the optimizer with
-its moving average and loss scale, the history, and the best weights so far where a recipe keeps them.
+its moving average and loss scale, the history, and, where a recipe keeps them, the best weights so far and the mean
+of the weights of the last epochs.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from histoblend.errors import ArtifactRefusal
 from histoblend.workspace import atomic_write
 
 Arrays = list[np.ndarray]
+PARTS = ("model", "optimizer", "best", "average")
 # What a flipped byte in the archive can raise: RuntimeError for a file that now claims to be encrypted.
 DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error)
 
@@ -34,6 +36,7 @@ class TaskState:
     model: Arrays
     optimizer: Arrays
     best: Arrays = field(default_factory=list)
+    average: Arrays = field(default_factory=list)
 
 
 def values_of(variables: list[keras.Variable]) -> Arrays:
@@ -61,7 +64,7 @@ def assign_values(variables: list[keras.Variable], values: Arrays) -> None:
 def save_state(path: Path, state: TaskState) -> None:
     """Write `state`, atomically."""
     arrays: dict[str, Any] = {}
-    for part in ("model", "optimizer", "best"):
+    for part in PARTS:
         arrays |= {f"{part}.{number:05d}": value for number, value in enumerate(getattr(state, part))}
     about = {"fingerprint": state.fingerprint, "history": state.history, "arrays": sorted(arrays)}
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
@@ -90,7 +93,6 @@ def load_state(path: Path, fingerprint: str) -> TaskState:
     if about["fingerprint"] != fingerprint:
         raise ArtifactRefusal(f"{path} belongs to another configuration.", f"fingerprint {fingerprint}")
     parts = {
-        part: [content[name] for name in sorted(content) if name.startswith(f"{part}.")]
-        for part in ("model", "optimizer", "best")
+        part: [content[name] for name in sorted(content) if name.startswith(f"{part}.")] for part in PARTS
     }
     return TaskState(fingerprint, about["history"], **parts)

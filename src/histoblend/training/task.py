@@ -73,6 +73,8 @@ class Trained:
     seconds: float
     images: int
     history: list[dict[str, float]] = field(default_factory=list)
+    teachers: dict[str, str] = field(default_factory=dict)
+    """Hash of each teacher's test table it learned from."""
 
 
 def recorded_files(folder: TaskFolder) -> list[Path]:
@@ -166,6 +168,8 @@ def run_task(task: Task, inputs: TaskInputs, train: Trainer) -> dict[str, Any]:
     record |= {"fold": task.fold, "fingerprint": task.fingerprint, "precision": task.precision}
     record |= {"train_seconds": trained.seconds, "prediction_seconds": prediction_seconds}
     record["images_per_second"] = trained.images / max(trained.seconds, 1e-9)
+    if trained.teachers:
+        record["teachers"] = trained.teachers
     _write(task, inputs, predicted, held_out, trained)
     record["files"] = {path.name: file_hash(path) for path in recorded_files(task.folder)}
     write_json(task.folder.done, record)

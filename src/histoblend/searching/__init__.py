@@ -1,0 +1,1 @@
+"""Looking for better settings: the learning-rate range test, and sweeps of trials over a declared space."""

@@ -1,0 +1,233 @@
+"""Stages, rates by depth, averages and blended patches in a whole fit; killed at any epoch, the same weights."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from histoblend.config_experiment import Experiment
+from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed, TrainingRows
+from histoblend.training.fit import FitJob, InnerRows, build_model, fit
+from histoblend.training.keeping import statistics_batches
+from histoblend.training.normalisation import recompute_statistics
+from histoblend.training.observer import Observer
+from histoblend.training.state import assign_values, load_state, values_of
+
+LABELS = np.arange(36) % 2
+TRAIN, INNER = np.arange(24), np.arange(24, 36)
+STAGES = [{"until": 0.25, "body": 0.0}, {"until": 0.5, "body": 0.5}]
+# The body's layers with weights, in order; the second half learns in the second stage.
+BODY = ["conv2d", "batch_normalization", "conv2d_1", "batch_normalization_1"]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> str:
+    patches = np.random.default_rng(0).integers(100, 200, (36, 24, 24, 3), dtype=np.uint8)
+    patches[LABELS == 1, 8:16, 8:16] -= 60
+    path = tmp_path_factory.mktemp("recipes") / "train.npy"
+    np.save(path, patches)
+    return str(path)
+
+
+def experiment(network: dict[str, Any] | None = None, **changes: Any) -> Experiment:
+    small = {"name": "small_vgg", "widths": [4, 4], "depths": [1, 1], "dropout": 0.2}
+    content: dict[str, Any] = {
+        "name": "tiny",
+        "network": small | (network or {}),
+        "augmentation": "none",
+        "optimizer": {"name": "adam", "learning_rate": 0.01} | changes.pop("optimizer", {}),
+    }
+    training = {"epochs": 4, "batch_size": 12, "tensorboard": False} | changes.pop("training", {})
+    return Experiment.model_validate(content | {"training": training} | changes)
+
+
+def job(images: str, folder: Path, chosen: Experiment, **changes: Any) -> FitJob:
+    training = chosen.training
+    sampling = Sampling(1, training.batch_size, training.samples_per_epoch, training.balanced, training.mixup)
+    feed = TrainingFeed(TrainingRows(images, TRAIN, LABELS[TRAIN]), sampling, [], FeedWorkers(0))
+    inner = InnerRows(np.load(images), INNER, LABELS[INNER]) if chosen.needs_inner_split else None
+    one = FitJob(chosen, feed, "f", "float32", folder / "last.npz", inner, problem=chosen.problem(24, 2))
+    return replace(one, **changes)
+
+
+def named(chosen: Experiment, values: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Values of all variables by ``layer/weight``."""
+    variables = build_model(chosen, "float32", chosen.problem(24, 2)).variables
+    return {v.path: value for v, value in zip(variables, values, strict=True)}
+
+
+def states(images: str, folder: Path, chosen: Experiment, **changes: Any) -> list[dict[str, np.ndarray]]:
+    """All variables at the start and after each epoch, before anything is averaged."""
+    found: list[list[np.ndarray]] = []
+    path = folder / "last.npz"
+    watching = Observer(on_epoch=lambda row: found.append(load_state(path, "f").model))
+    fit(job(images, folder, chosen, observer=watching, **changes))
+    start = values_of(build_model(chosen, "float32", chosen.problem(24, 2)).variables)
+    return [named(chosen, values) for values in (start, *found)]
+
+
+def moved(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[str]:
+    """Layers of which anything changed, dropout's seed aside."""
+    paths = [path for path in before if "seed" not in path]
+    return {path.rpartition("/")[0] for path in paths if not np.array_equal(before[path], after[path])}
+
+
+def test_a_stage_moves_its_layers_and_not_a_bit_of_the_others(images: str, tmp_path: Path):
+    """Kernels, offsets and the statistics of the normalisations; one epoch, one, and two."""
+    found = states(images, tmp_path, experiment(training={"stages": STAGES}))
+    changed = [moved(before, after) for before, after in itertools.pairwise(found)]
+    assert changed == [{"logit"}, {"logit", *BODY[2:]}, {"logit", *BODY}, {"logit", *BODY}]
+
+
+def test_a_frozen_normalisation_predicts_while_the_head_learns(images: str, tmp_path: Path):
+    """The loss of a stage's first step, at no rate, is that of the network in inference mode."""
+    still = {"name": "sgd", "learning_rate": 1e-12}
+    training = {"epochs": 2, "batch_size": 24, "stages": [{"until": 0.5, "body": 0.0}]}
+    chosen = experiment({"dropout": 0.0}, optimizer=still, training=training)
+    _, history = fit(job(images, tmp_path, chosen))
+    model = build_model(chosen, "float32", chosen.problem(24, 2))
+    losses = []
+    for learning in (False, True):
+        logits = np.asarray(model(np.load(images)[TRAIN], training=learning))[:, 0]
+        losses.append(np.mean(np.log1p(np.exp(np.where(LABELS[TRAIN] == 1, -logits, logits)))))
+    np.testing.assert_allclose([row["loss"] for row in history], losses, rtol=1e-4)
+    assert abs(losses[0] - losses[1]) > 1e-3
+
+
+def test_a_step_goes_as_far_as_the_depth_of_its_layer_says(images: str, tmp_path: Path):
+    """One step of plain descent: two convolutions before the head, the first at a hundredth of the rate."""
+    plain = {"normalisation": "none", "dropout": 0.0}
+    rate = {"name": "sgd", "learning_rate": 0.1, "momentum": 0.0}
+    training = {"epochs": 1, "batch_size": 24}
+    whole, slowed = (
+        states(images, tmp_path / str(first), experiment(plain, optimizer=rate | more, training=training))
+        for first, more in enumerate(({}, {"first_layer_rate": 0.01}))
+    )
+    for layer, share in {"conv2d": 0.01, "conv2d_1": 0.1, "logit": 1.0}.items():
+        kernel = f"{layer}/kernel"
+        step, far = slowed[1][kernel] - slowed[0][kernel], whole[1][kernel] - whole[0][kernel]
+        assert np.abs(far).max() > 1e-5
+        np.testing.assert_allclose(step, share * far, rtol=0.05, atol=3e-8)
+
+
+def test_the_rate_goes_on_through_the_stages(images: str, tmp_path: Path):
+    plain, staged = experiment(), experiment(training={"stages": STAGES})
+    rates = [
+        [row["learning_rate"] for row in fit(job(images, tmp_path / str(number), chosen))[1]]
+        for number, chosen in enumerate((plain, staged))
+    ]
+    assert rates[0] == rates[1]
+    assert len(set(rates[0])) == 4
+
+
+def test_a_moving_average_does_not_disturb_the_stages(images: str, tmp_path: Path):
+    """Keras puts the average into the model at the end of each call: the next stage begins from the raw weights."""
+    raw = states(images, tmp_path / "raw", experiment(training={"stages": STAGES}))
+    averaged = states(images, tmp_path / "average", experiment(training={"stages": STAGES, "ema": 0.9}))
+    for before, after in zip(raw, averaged, strict=True):
+        assert moved(before, after) == set()
+
+
+class Killed(Exception):
+    """Raised in the place of a kill."""
+
+
+def killed_after(epoch: int) -> Observer:
+    def on_epoch(row: dict[str, float]) -> None:
+        if row["epoch"] == epoch:
+            raise Killed
+
+    return Observer(on_epoch=on_epoch)
+
+
+EVERYTHING = {
+    "stages": STAGES, "mixup": 0.4, "class_weight": "balanced", "average_last": 0.5, "selection": "best",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("training", "precision"),
+    [
+        pytest.param(EVERYTHING, "float32", id="mean"),
+        pytest.param(
+            {"stages": STAGES, "ema": 0.8, "stop_patience": 50},
+            "mixed_float16",
+            id="moving",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"average_last": 0.6, "mixup": 0.2}, "mixed_bfloat16", id="whole", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_killed_after_every_epoch_gives_the_same_weights(
+    images: str, tmp_path: Path, training: dict[str, Any], precision: str
+):
+    """Every border between two stages among them."""
+    chosen = experiment(
+        optimizer={"name": "adamw", "weight_decay": 0.1, "first_layer_rate": 0.2}, training=training
+    )
+    whole, history = fit(job(images, tmp_path / "whole", chosen, precision=precision))
+    expected = values_of(whole.variables)
+    for epoch in (1, 2, 3):
+        with pytest.raises(Killed):
+            fit(job(images, tmp_path / "cut", chosen, precision=precision, observer=killed_after(epoch)))
+    again, resumed = fit(job(images, tmp_path / "cut", chosen, precision=precision))
+    for ours, theirs in zip(values_of(again.variables), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    same = ("epoch", "loss", "accuracy", "learning_rate", "inner_auc")
+    assert [[row.get(key) for key in same] for row in resumed] == [
+        [row.get(key) for key in same] for row in history
+    ]
+
+
+def test_the_mean_of_the_last_epochs_is_kept_with_statistics_of_its_own(images: str, tmp_path: Path):
+    chosen = experiment(training={"average_last": 0.5, "mixup": 0.3})
+    found = states(images, tmp_path, chosen)
+    one = job(images, tmp_path, chosen)
+    kept = named(chosen, values_of(fit(one)[0].variables))  # its state says that it has ended
+    model = build_model(chosen, "float32", chosen.problem(24, 2))
+    weights = [v.path for v in model.trainable_variables]
+    for path in weights:
+        np.testing.assert_allclose(
+            kept[path], np.mean([state[path] for state in found[3:]], axis=0), atol=1e-6
+        )
+        assert not np.array_equal(kept[path], found[-1][path])
+    assign_values(model.variables, [found[-1][v.path] for v in model.variables])
+    assign_values(model.trainable_variables, [kept[path] for path in weights])
+    recompute_statistics(model, statistics_batches(one.feed, one.total_steps)())
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            for value in layer.non_trainable_variables:
+                np.testing.assert_array_equal(kept[value.path], np.asarray(value))
+                assert not np.allclose(kept[value.path], found[-1][value.path], rtol=1e-3)
+
+
+def test_scoring_the_mean_on_an_inner_split_does_not_disturb_training(images: str, tmp_path: Path):
+    training = {"average_last": 0.5, "mixup": 0.3, "stages": STAGES}
+    watched = states(images, tmp_path / "watched", experiment(training=training | {"selection": "best"}))
+    unwatched = states(images, tmp_path / "unwatched", experiment(training=training))
+    for ours, theirs in zip(watched, unwatched, strict=True):
+        assert moved(ours, theirs) == set()
+
+
+def test_statistics_are_taken_on_patches_that_are_not_blended(images: str, tmp_path: Path):
+    plain = job(images, tmp_path, experiment()).feed
+    blended = job(images, tmp_path, experiment(training={"mixup": 0.4})).feed
+    assert not np.array_equal(plain.batch(40)[0], blended.batch(40)[0])
+    for ours, theirs in zip(statistics_batches(plain, 40)(), statistics_batches(blended, 40)(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_blended_patches_are_learned_and_their_accuracy_is_told(images: str, tmp_path: Path):
+    """Most probable class against most probable class: Keras's own accuracy of soft targets is zero."""
+    chosen = experiment({"dropout": 0.0}, training={"epochs": 12, "batch_size": 8, "mixup": 0.2})
+    _, history = fit(job(images, tmp_path, chosen))
+    assert history[-1]["loss"] < history[0]["loss"] - 0.1
+    assert history[-1]["accuracy"] > 0.75
