@@ -15,8 +15,9 @@ from histoblend.models.problem import Problem
 def d4_resnet(problem: Problem, settings: D4Resnet) -> keras.Model:
     """uint8 (n, side, side, 3) -> logits (n, outputs), the same for all eight views of a patch.
 
-    The layout is `small_resnet`'s: stage i holds blocks[i] residual blocks of 8 * fields[i] channels; its
-    parameters are an eighth of those of an ordinary network of as many channels, its multiply-accumulates the same.
+    Stage i holds blocks[i] residual blocks of 8 * fields[i] channels, laid out as `small_resnet`'s. Parameters are an
+    eighth of those of an ordinary network of as many channels, multiply-accumulates the same: so the default halves
+    the map in its first convolution and spends what that saves on fields.
 
     Raises:
         ConfigRefusal: a map between the stages cannot be halved.

@@ -130,9 +130,11 @@ class Dihedral(FromScratch):
 class D4Resnet(Dihedral):
     """Parameters of `d4_resnet`."""
 
-    fields: tuple[Fields, ...] = (2, 4, 8, 16)
+    stem: Literal["full", "halved"] = "halved"
+    """First convolution: 3x3 at every pixel, or 6x6 at every other one, which leaves room for more fields."""
+    fields: tuple[Fields, ...] = (8, 16, 32)
     """Fields of each stage: 8 channels each, one for every orientation; stages are separated by max pooling."""
-    blocks: tuple[Count, ...] = (1, 1, 1, 1)
+    blocks: tuple[Count, ...] = (1, 1, 1)
     """Residual blocks in each stage."""
 
     @model_validator(mode="after")
