@@ -24,7 +24,8 @@ import numpy as np
 from histoblend.config import Execution
 from histoblend.config_files import load_experiment
 from histoblend.data.augmentations import resolve_augmentation
-from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed, TrainingRows
+from histoblend.data.batches import Batch, FeedWorkers, Sampling, TrainingFeed
+from histoblend.data.training_rows import TrainingRows
 from histoblend.execution.device import Device, prepare_device
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -72,7 +73,8 @@ def _contenders(name: str, device: Device, folder: Path) -> dict[str, Callable[[
     from histoblend.models import layers
 
     job = _job(name, device, folder)
-    images, targets = job.feed.batch(0)
+    batch = job.feed.batch(0)
+    images, targets = batch.images, batch.targets
     plain, without = _compiled(job), _compiled(job, metrics=False)
     fused = layers.NORMALISATIONS["batch"]
     layers.NORMALISATIONS["batch"] = lambda width: [keras.layers.BatchNormalization(momentum=0.9)]
@@ -80,7 +82,7 @@ def _contenders(name: str, device: Device, folder: Path) -> dict[str, Callable[[
     layers.NORMALISATIONS["batch"] = fused
     return {
         "bare step": _bare(plain, images, targets),
-        "fit, batch from memory": _fitted(plain, job, _Repeated(images, targets)),
+        "fit, batch from memory": _fitted(plain, job, _Repeated(batch)),
         "fit, real feed": _fitted(plain, job, job.feed),
         "bare step without accuracy": _bare(without, images, targets),
         "bare step, Keras's normalisation": _bare(unfused, images, targets),
@@ -146,14 +148,11 @@ def _bare(model: Any, images: np.ndarray, targets: np.ndarray) -> Callable[[int]
 class _Repeated:
     """A feed that costs nothing."""
 
-    def __init__(self, images: np.ndarray, targets: np.ndarray) -> None:
-        self.images, self.targets = images, targets
+    def __init__(self, repeated: Batch) -> None:
+        self.repeated = repeated
 
-    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        return self.images, self.targets
-
-    def weights(self, step: int) -> None:
-        return None
+    def batch(self, step: int) -> Batch:
+        return self.repeated
 
 
 def _fitted(model: Any, job: Any, feed: Any) -> Callable[[int], float]:

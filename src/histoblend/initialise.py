@@ -55,11 +55,16 @@ def initialise(name: str, source: str, settings: Sequence[str], environment: Map
 
 def differences(old: Experiment, new: Experiment) -> dict[str, Any]:
     """What a file with the base `old` has to say for the settings of `new`, as plain data."""
-    return _differing(spelled_out(old), spelled_out(new))
+    brief = new.model_dump(mode="json", exclude_defaults=True)
+    return _differing(spelled_out(old), spelled_out(new), brief)
 
 
-def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+def _differing(
+    old: Mapping[str, Any], new: Mapping[str, Any], brief: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Entries of `new` that differ; of a block that `old` has not, those in `brief`: its defaults go without saying."""
     result: dict[str, Any] = {}
+    brief = brief or {}
     for key, value in new.items():
         below = old.get(key)
         if key in old and below == value:
@@ -67,7 +72,9 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]
         if key == "network":
             result[key] = _network_difference(old[key], value)
         elif isinstance(value, dict) and isinstance(below, dict):
-            result[key] = _differing(below, value)
+            result[key] = _differing(below, value, brief.get(key))
+        elif isinstance(value, dict):
+            result[key] = brief.get(key, {})
         else:
             result[key] = value
     return result

@@ -15,14 +15,8 @@ import numpy as np
 import pytest
 
 from histoblend.data.augmentations import resolve_augmentation
-from histoblend.data.batches import (
-    FeedWorkers,
-    Sampling,
-    TrainingFeed,
-    TrainingRows,
-    batch_positions,
-    targets,
-)
+from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed, batch_positions
+from histoblend.data.training_rows import TrainingRows, targets
 from histoblend.errors import MachineRefusal
 
 PATCHES = 23
@@ -56,10 +50,11 @@ def feed(source: TrainingRows, pool: FeedWorkers, preset: str = "heavy", **sampl
 def test_the_number_of_workers_changes_no_byte(source: TrainingRows, workers: dict[int, FeedWorkers]):
     feeds = [feed(source, workers[count]) for count in (0, 1, 2)]
     for step in range(7):
-        (images, labels), *others = [one.batch(step) for one in feeds]
+        (images, labels, weights), *others = [one.batch(step) for one in feeds]
         assert images.shape == (5, 96, 96, 3) and images.dtype == np.uint8
         assert labels.shape == (5, 1) and labels.dtype == np.float32
-        for other_images, other_labels in others:
+        assert weights is None
+        for other_images, other_labels, _ in others:
             np.testing.assert_array_equal(other_images, images)
             np.testing.assert_array_equal(other_labels, labels)
 
@@ -78,7 +73,7 @@ def test_neither_order_of_asking_nor_a_jump_changes_a_byte(
 def test_labels_belong_to_their_patches(source: TrainingRows, workers: dict[int, FeedWorkers]):
     plain = feed(source, workers[0], preset="none")
     for step in range(9):
-        images, labels = plain.batch(step)
+        images, labels, _ = plain.batch(step)
         positions = images[:, 0, 0, 0] // 2 - 1
         np.testing.assert_array_equal(labels[:, 0], LABELS[positions])
 
@@ -152,7 +147,7 @@ def test_patches_of_one_batch_are_augmented_each_by_its_own_draw(
     source: TrainingRows, workers: dict[int, FeedWorkers]
 ):
     same = TrainingRows(source.images_path, np.repeat(source.rows[:1], 8), np.ones(8, np.int8))
-    images, _ = feed(same, workers[0], batch_size=8).batch(0)
+    images, *_ = feed(same, workers[0], batch_size=8).batch(0)
     assert len({image.tobytes() for image in images}) > 4
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from histoblend.data.batches import FeedWorkers, Sampling, TaughtPatches, TrainingFeed, TrainingRows
+from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed
 from histoblend.data.mixing import Mixture, drawn_mixture, mixed_images, mixed_targets
+from histoblend.data.training_rows import TaughtPatches, TrainingRows
 
 GENERATOR = np.random.default_rng(0)
 IMAGES = GENERATOR.integers(0, 256, (6, 12, 12, 3), dtype=np.uint8)
@@ -83,12 +84,12 @@ def test_the_feed_blends_what_it_would_have_given(source: TrainingRows, balanced
     plain = TrainingFeed(source, Sampling(3, 8, None, balanced), [], FeedWorkers(0))
     feed = TrainingFeed(source, replace(plain.sampling, mixup=0.4), [], FeedWorkers(0))
     for step in (0, 9, 4):
-        images, targets = feed.batch(step)
+        images, targets, weights = feed.batch(step)
         mixture = drawn_mixture(0.4, 3, step, 8)
-        before, labels = plain.batch(step)
+        before, labels, _ = plain.batch(step)
         np.testing.assert_array_equal(images, mixed_images(before, mixture))
         np.testing.assert_array_equal(targets, mixed_targets(labels, None, mixture)[0])
-        assert feed.weights(step) is None
+        assert weights is None
     assert not np.array_equal(images, before)
 
 
@@ -98,7 +99,7 @@ def test_taught_patches_keep_their_weight_in_a_blend(source: TrainingRows, tmp_p
     taught = TaughtPatches(str(tmp_path / "test.npy"), np.full((40, 1), 0.5, np.float32), 0.25)
     rows = TrainingRows(source.images_path, np.arange(80), np.r_[source.labels, np.ones(40, int)], 2, taught)
     feed = TrainingFeed(rows, Sampling(0, 16, mixup=1.0), [], FeedWorkers(0))
-    weights = feed.weights(2)
-    bright = feed.batch(2)[0].mean(axis=(1, 2, 3)) / 255  # about the share of taught patches
+    images, _, weights = feed.batch(2)
+    bright = images.mean(axis=(1, 2, 3)) / 255  # about the share of taught patches
     assert weights is not None and 0.25 <= weights.min() < weights.max() <= 1
     np.testing.assert_allclose(weights, 1 - 0.75 * bright, atol=0.75 * 40 / 255)

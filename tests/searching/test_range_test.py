@@ -65,8 +65,8 @@ def test_it_draws_a_curve_says_what_is_set_and_how_to_take_what_it_found_and_is_
 
 
 def test_it_stops_where_the_loss_diverges(toy: Path, toy_configs: Path, tmp_path: Path):
-    curve, text = found(toy, tmp_path / "output", rise=Rise(1e-3, 3e38, 60))  # past what float32 holds
-    assert len(curve.losses) < 60 and not np.isfinite(curve.losses[-1])
+    curve, text = found(toy, tmp_path / "output", rise=Rise(1e-3, 3e38, 60))
+    assert len(curve.losses) < 60 and not curve.losses[-1] < 1e3  # or no number
     assert f"The loss diverged at {curve.rates[-1]:.2g}, after {len(curve.losses)} steps." in text
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from histoblend.config_experiment import Experiment
-from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed, TrainingRows
+from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed
+from histoblend.data.training_rows import TrainingRows
 from histoblend.errors import ConfigRefusal, MachineRefusal
 from histoblend.evaluation.auc import auc
 from histoblend.inference.predict import network_logits

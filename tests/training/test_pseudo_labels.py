@@ -14,9 +14,10 @@ import pytest
 from histoblend.competition.layouts import read_competition
 from histoblend.config import DataSettings, FoldSettings
 from histoblend.config_experiment import Experiment, PseudoLabels
-from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed, TrainingRows, batch_positions
+from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed, batch_positions
 from histoblend.data.pack import pack
 from histoblend.data.split import SplitSettings, make_split
+from histoblend.data.training_rows import TrainingRows
 from histoblend.errors import ArtifactRefusal, ConfigRefusal
 from histoblend.execution.device import Device
 from histoblend.inference.tables import test_table as table_of
@@ -104,8 +105,7 @@ def test_targets_and_weights_belong_to_their_patches(mixed: TrainingRows, balanc
     feed = TrainingFeed(mixed, Sampling(0, 4, balanced=balanced), [], FeedWorkers(0))
     seen = {}
     for step in range(8):
-        images, targets = feed.batch(step)
-        weights = feed.weights(step)
+        images, targets, weights = feed.batch(step)
         for patch, target, weight in zip(images[:, 0, 0, 0], targets[:, 0], weights, strict=True):
             seen[int(patch)] = float(target)
             assert weight == (0.25 if patch >= 100 else 1.0)
@@ -133,7 +133,7 @@ def test_class_weights_and_patch_weights_multiply(mixed: TrainingRows):
         value * (1.0 if patch < 100 else 0.25) for patch, value in zip(patches, of_class, strict=True)
     ]
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
-    np.testing.assert_array_equal(KerasFeed(feed, 0, None)[0][2], feed.weights(0))
+    np.testing.assert_array_equal(KerasFeed(feed, 0, None)[0][2], feed.batch(0).weights)
 
 
 def test_workers_change_no_byte(mixed: TrainingRows):

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from histoblend.config_experiment import Experiment
-from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed, TrainingRows
+from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed
+from histoblend.data.training_rows import TrainingRows
 from histoblend.training.fit import FitJob, InnerRows, build_model, fit
 from histoblend.training.keeping import statistics_batches
 from histoblend.training.normalisation import recompute_statistics

@@ -17,13 +17,14 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
 from histoblend.data.augmentations import Augmenter, build_augmenter
-from histoblend.data.mixing import Mixture, drawn_mixture, mixed_images, mixed_targets
+from histoblend.data.mixing import drawn_mixture, mixed_images, mixed_targets
+from histoblend.data.training_rows import TrainingRows
 from histoblend.errors import MachineRefusal
 
 ORDER, POSITIVES, NEGATIVES, AUGMENTATION = range(4)  # streams of random numbers that never meet
@@ -48,63 +49,6 @@ def drawn_positions(seed: int, stream: int, start: int, count: int, size: int) -
         chosen = numbers == number
         drawn[chosen] = _permutation(seed, stream, int(number), size)[positions[chosen] % size]
     return drawn
-
-
-@dataclass(frozen=True)
-class TaughtPatches:
-    """What is drawn from beside the labelled patches: the last of `TrainingRows.rows`.
-
-    Args:
-        images_path: uint8 ``.npy`` file of the same shape but for the number of patches.
-        targets: float32 (m, outputs), in [0, 1].
-        weight: of each such patch in the loss; a labelled one weighs 1.
-    """
-
-    images_path: str
-    targets: np.ndarray
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class TrainingRows:
-    """What is drawn from: rows of the pack with their labels.
-
-    Args:
-        images_path: the pack's uint8 ``.npy`` file, shape (patches, h, w, 3).
-        rows: int64 (n,), rows of that file; with `taught` the last of them count on into its file.
-        labels: integers (n,), 0 to classes - 1; of taught patches their most probable class.
-        classes: number of classes.
-        taught: patches of another file whose targets are given by models; None for none.
-    """
-
-    images_path: str
-    rows: np.ndarray
-    labels: np.ndarray
-    classes: int = 2
-    taught: TaughtPatches | None = None
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """The files that `rows` count through."""
-        return (self.images_path,) if self.taught is None else (self.images_path, self.taught.images_path)
-
-    def targets_at(self, positions: np.ndarray) -> np.ndarray:
-        """`targets` float32 (n, outputs) of the patches at these positions of `rows`."""
-        given = targets(self.labels[positions], self.classes)
-        if self.taught is not None:
-            soft = positions - self._first_taught
-            given[soft >= 0] = self.taught.targets[soft[soft >= 0]]
-        return given
-
-    def weights_at(self, positions: np.ndarray) -> np.ndarray | None:
-        """Weight in the loss, float32 (n,), of the patches at these positions; None where all weigh one."""
-        if self.taught is None or self.taught.weight == 1.0:
-            return None
-        return np.where(positions < self._first_taught, 1.0, self.taught.weight).astype(np.float32)
-
-    @property
-    def _first_taught(self) -> int:
-        return len(self.rows) - (0 if self.taught is None else len(self.taught.targets))
 
 
 @dataclass(frozen=True)
@@ -135,13 +79,6 @@ def batch_positions(source: TrainingRows, sampling: Sampling, step: int) -> np.n
         members = np.flatnonzero(source.labels == label)
         parts.append(members[drawn_positions(sampling.seed, stream, first, last - first, len(members))])
     return np.concatenate(parts)
-
-
-def targets(labels: np.ndarray, classes: int) -> np.ndarray:
-    """What a network learns, float32: labels 0 and 1 as (n, 1), more classes one-hot as (n, classes)."""
-    if classes == 2:
-        return labels.astype(np.float32)[:, None]
-    return np.eye(classes, dtype=np.float32)[labels]
 
 
 @functools.lru_cache(maxsize=4)
@@ -250,6 +187,20 @@ class FeedWorkers:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+class Batch(NamedTuple):
+    """What a step learns from.
+
+    Attributes:
+        images: uint8 (batch, h, w, 3).
+        targets: float32 (batch, outputs), in [0, 1].
+        weights: of each patch in the loss, float32 (batch,); None where all weigh one.
+    """
+
+    images: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray | None
+
+
 @dataclass
 class TrainingFeed:
     """Batches of one task by step number, prepared ahead by the workers."""
@@ -258,15 +209,15 @@ class TrainingFeed:
     sampling: Sampling
     transforms: Sequence[dict[str, Any]]
     workers: FeedWorkers
-    _ahead: dict[int, Future[np.ndarray]] = field(default_factory=dict)
+    _ahead: dict[int, tuple[np.ndarray, Future[np.ndarray]]] = field(default_factory=dict)
 
     @property
     def steps_per_epoch(self) -> int:
         """Steps of one epoch."""
         return self.sampling.steps_per_epoch(len(self.source.rows))
 
-    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Images uint8 (batch, h, w, 3) and `targets` of the `step`-th step of the training.
+    def batch(self, step: int) -> Batch:
+        """The `step`-th batch of the training.
 
         Raises:
             MachineRefusal: a worker process died.
@@ -277,36 +228,30 @@ class TrainingFeed:
                 self._ahead[number] = self._submit(number)
         for number in [n for n in self._ahead if n < step or n > last]:
             del self._ahead[number]
+        positions, future = self._ahead.pop(step)
         try:
-            images = self.workers.result(self._ahead.pop(step))
+            images = self.workers.result(future)
         except BrokenProcessPool as error:
             raise _worker_died() from error
-        if mixture := self._mixture(step):
-            images = mixed_images(images, mixture)
-        return images, self._learned(step)[0]
-
-    def weights(self, step: int) -> np.ndarray | None:
-        """Weight in the loss, float32 (batch,), of each patch of that batch; None where all weigh one."""
-        return self._learned(step)[1]
-
-    def _learned(self, step: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Targets and weights of the `step`-th batch."""
-        positions = batch_positions(self.source, self.sampling, step)
         targets, weights = self.source.targets_at(positions), self.source.weights_at(positions)
-        mixture = self._mixture(step)
-        return mixed_targets(targets, weights, mixture) if mixture else (targets, weights)
+        return self._blended(step, Batch(images, targets, weights))
 
-    def _mixture(self, step: int) -> Mixture | None:
+    def _blended(self, step: int, batch: Batch) -> Batch:
         sampling = self.sampling
         if not sampling.mixup:
-            return None
-        return drawn_mixture(sampling.mixup, sampling.seed, step, sampling.batch_size)
+            return batch
+        mixture = drawn_mixture(sampling.mixup, sampling.seed, step, sampling.batch_size)
+        blended = mixed_targets(batch.targets, batch.weights, mixture)
+        return Batch(mixed_images(batch.images, mixture), *blended)
 
-    def _submit(self, step: int) -> Future[np.ndarray]:
-        rows = self.source.rows[batch_positions(self.source, self.sampling, step)]
+    def _submit(self, step: int) -> tuple[np.ndarray, Future[np.ndarray]]:
+        """The positions drawn for the `step`-th batch, and its patches to come."""
+        positions = batch_positions(self.source, self.sampling, step)
+        rows = self.source.rows[positions]
         seed = int(np.random.SeedSequence([self.sampling.seed, AUGMENTATION, step]).generate_state(1)[0])
+        transforms = json.dumps(list(self.transforms))
         try:
-            return self.workers.submit(self.source.paths, rows, json.dumps(list(self.transforms)), seed)
+            return positions, self.workers.submit(self.source.paths, rows, transforms, seed)
         except BrokenProcessPool as error:
             raise _worker_died() from error
 

@@ -67,7 +67,8 @@ def make_record(
     }
     content: dict[str, Any] = {"experiment": settings, "views": views, "precision": precision, **data}
     identity = {key: value for key, value in settings.items() if key not in NOT_IDENTITY}
-    prints: dict[str, Any] = {"config": fingerprint([identity, views]), "data": data["data"], "folds": data["folds"]}
+    prints: dict[str, Any] = {key: data[key] for key in ("data", "folds")}
+    prints["config"] = fingerprint([identity, views])
     if teachers:
         content["teachers"] = prints["teachers"] = dict(teachers)
     return Record(content | {"fingerprint": fingerprint([prints, precision])})

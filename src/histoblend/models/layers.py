@@ -135,12 +135,3 @@ def convolution(
     )
     features = chained(features, [convolve, *NORMALISATIONS[normalisation](filters)])
     return keras.layers.Activation(activation)(features) if activation else features
-
-
-def squeeze_excitation(features: Any, ratio: int = 8) -> Any:
-    """Channel attention (Hu et al. 2018, arXiv:1709.01507); (n, h, w, c) -> the same shape."""
-    channels = features.shape[-1]
-    gate = keras.layers.GlobalAveragePooling2D(keepdims=True)(features)
-    gate = keras.layers.Conv2D(max(4, channels // ratio), 1, activation="relu")(gate)
-    gate = keras.layers.Conv2D(channels, 1, activation="sigmoid")(gate)
-    return keras.layers.Multiply()([features, gate])

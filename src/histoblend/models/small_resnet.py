@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from histoblend.models import heads, layers
+from histoblend.models.attention_blocks import squeeze_excitation
 from histoblend.models.parameters import SmallResnet
 from histoblend.models.problem import Problem
 
@@ -23,16 +24,16 @@ def small_resnet(problem: Problem, settings: SmallResnet) -> keras.Model:
     for stage, (width, blocks) in enumerate(zip(settings.widths, settings.blocks, strict=True)):
         if stage:
             features = keras.layers.MaxPooling2D(2)(features)
-        for _ in range(blocks):
-            features = _residual_block(features, width, settings)
+        for block in range(blocks):
+            features = _residual_block(features, width, settings, f"stage{stage}_block{block}")
     return keras.Model(patch, heads.logit(features, problem, settings), name="small_resnet")
 
 
-def _residual_block(features: Any, width: int, settings: SmallResnet) -> Any:
+def _residual_block(features: Any, width: int, settings: SmallResnet, name: str) -> Any:
     branch = layers.convolution(features, width, settings.normalisation, settings.activation)
     branch = layers.convolution(branch, width, settings.normalisation, None)
     if settings.attention:
-        branch = layers.squeeze_excitation(branch)
+        branch = squeeze_excitation(branch, name, ratio=8)
     if features.shape[-1] != width:
         features = layers.convolution(features, width, settings.normalisation, None, kernel=1)
     return keras.layers.Activation(settings.activation)(keras.layers.Add()([features, branch]))

@@ -64,7 +64,8 @@ class SelfAttention(keras.layers.Layer):
         tokens, width = inputs.shape[1], inputs.shape[2] // 3
         split = ops.reshape(inputs, (-1, tokens, 3, self.attention_heads, width // self.attention_heads))
         query, key, value = (split[:, :, part] for part in range(3))
-        query = query * (width // self.attention_heads) ** -0.5  # before the product: it may be beyond float16
+        # Scaled before the product, which may be beyond float16.
+        query = query * (width // self.attention_heads) ** -0.5
         scores = ops.cast(ops.einsum("nqhd,nkhd->nhqk", query, key), self._precise())
         weights = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
         return ops.reshape(ops.einsum("nhqk,nkhd->nqhd", weights, value), (-1, tokens, width))

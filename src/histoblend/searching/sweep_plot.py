@@ -76,7 +76,8 @@ def _draw_course(axes: Axes, trials: Sequence[Trial]) -> None:
     failed = sum(one.state == "failed" for one in trials)
     axes.set(xlabel="trial" + (f" (dotted: {failed} failed)" if failed else ""), ylabel="inner-split AUC")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(fontsize="small")
+    if any(one.aucs for one in trials):
+        axes.legend(fontsize="small")
 
 
 def _draw_setting(axes: Axes, key: str, parameter: Parameter, trials: Sequence[Trial]) -> None:

@@ -31,11 +31,10 @@ class KerasFeed(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         try:
-            images, targets = self.feed.batch(self.first_step + index)
+            images, targets, weights = self.feed.batch(self.first_step + index)
         except Refusal as refusal:
             self._refusal = refusal
             raise
-        weights = self.feed.weights(self.first_step + index)
         if self.class_weights is not None:
             targets, of_classes = class_weighted(targets, self.class_weights)
             weights = of_classes if weights is None else weights * of_classes

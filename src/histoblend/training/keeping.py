@@ -52,6 +52,6 @@ def statistics_batches(feed: TrainingFeed, first_step: int) -> Callable[[], Iter
     def batches() -> Iterable[np.ndarray]:
         patches = min(STATISTICS_PATCHES, len(apart.source.rows))
         for number in range(-(-patches // sampling.batch_size)):
-            yield apart.batch(first_step + number)[0]
+            yield apart.batch(first_step + number).images
 
     return batches

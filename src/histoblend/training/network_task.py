@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from histoblend.data.augmentations import resolve_augmentation
-from histoblend.data.batches import Sampling, TrainingFeed, TrainingRows
+from histoblend.data.batches import Sampling, TrainingFeed
 from histoblend.data.folds import inner_split
+from histoblend.data.training_rows import TrainingRows
 from histoblend.errors import ArtifactRefusal
 from histoblend.inference.predict import network_logits, view_logits
 from histoblend.models.dihedral_fold import folded_model

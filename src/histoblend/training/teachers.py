@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from histoblend.config_experiment import Experiment
-from histoblend.data.batches import TrainingRows
 from histoblend.data.duplicates import shared_pixels
+from histoblend.data.training_rows import TrainingRows
 from histoblend.errors import ArtifactRefusal, ConfigRefusal, some
 from histoblend.inference.tables import read_test, table_logits
 from histoblend.training.pseudo_labels import joined_rows, pseudo_labelled
