@@ -132,6 +132,44 @@ def test_seeds_make_experiments_of_their_own(toy_configs: Path):
     assert named == {"first": 10, "first.seed4": 14, "second": 10, "second.seed4": 14}
 
 
+def test_an_experiment_may_say_seeds_of_its_own(toy_configs: Path):
+    put(toy_configs, "experiments/first.yaml", "network: small_vgg\nseed: 10\nseeds: [0, 1, 5]")
+    plan = load_plan("toy", toy_configs)
+    named = {one.name: one.seed for one in plan_experiments(plan, toy_configs)}
+    assert named == {"first": 10, "first.seed1": 11, "first.seed5": 15, "second": 0}
+    assert list(named)[:3] == [one.name for one in plan_experiments(plan, toy_configs, ["first"])]
+    [one] = plan_experiments(plan, toy_configs, ["first.seed5"])
+    assert (one.name, one.seed) == ("first.seed5", 15)
+    with pytest.raises(ConfigRefusal, match=r"no experiment first\.seed4.*(.|\n)*Did you mean first\.seed"):
+        plan_experiments(plan, toy_configs, ["first.seed4"])
+    wider = load_plan("toy", toy_configs, ["seeds=[0, 7]"])
+    assert [one.name for one in plan_experiments(wider, toy_configs)] == [*named, "second.seed7"]
+
+
+@pytest.mark.parametrize("seeds", ["[]", "[1, 1]", "[-1]", "3"])
+def test_seeds_are_numbers_each_once(toy_configs: Path, seeds: str):
+    with pytest.raises(ConfigRefusal, match="seeds"):
+        experiment(toy_configs, f"network: small_vgg\nseeds: {seeds}")
+
+
+def test_a_teacher_named_without_a_seed_is_all_its_seeds(toy_configs: Path):
+    put(toy_configs, "experiments/first.yaml", "network: small_vgg\nseeds: [0, 1]")
+    text = "network: small_vgg\ntraining: {pseudo_labels: {teachers: [%s], confidence: 0.9}}"
+    put(toy_configs, "experiments/one.yaml", text % "first, second")
+    plan = load_plan("toy", toy_configs)
+    for only in (["one"], ["one", "first", "second"]):  # who is in the run is no matter
+        student = next(one for one in plan_experiments(plan, toy_configs, only) if one.name == "one")
+        assert student.teachers == ("first", "first.seed1", "second")
+        assert student.training.pseudo_labels.confidence == 0.9
+    seeded = load_plan("toy", toy_configs, ["seeds=[0, 3]"])
+    students = plan_experiments(seeded, toy_configs, ["one"])
+    assert [one.name for one in students] == ["one", "one.seed3"]
+    assert {one.teachers for one in students} == {("first", "first.seed1", "second", "second.seed3")}
+    put(toy_configs, "experiments/one.yaml", text % "first.seed1, elsewhere")
+    [student] = plan_experiments(plan, toy_configs, ["one"])
+    assert student.teachers == ("first.seed1", "elsewhere")
+
+
 def test_merging_goes_key_by_key_and_replaces_lists():
     base = {"training": {"epochs": 1, "ema": 0.9}, "list": [1, 2], "network": "a"}
     over = {"training": {"epochs": 2}, "list": [3], "network": {"dropout": 0.1}}

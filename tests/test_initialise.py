@@ -83,6 +83,20 @@ def test_a_parameter_of_the_same_network_leaves_the_others(toy_configs: Path):
     }  # fmt: skip
 
 
+def test_a_block_that_the_base_has_not_leaves_its_own_defaults_out(toy_configs: Path):
+    settings = ["training.pseudo_labels={teachers: [first, second], confidence: 0.9, soft: true}"]
+    path = init(toy_configs, "third", "first", *settings)
+    taught = {"teachers": ["first", "second"], "confidence": 0.9}
+    assert read_yaml(path) == {"base": "first", "training": {"pseudo_labels": taught}}
+    pseudo = load_experiment("third", toy_configs).training.pseudo_labels
+    assert pseudo is not None and (pseudo.confidence, pseudo.weight, pseudo.soft) == (0.9, 1.0, True)
+    init(toy_configs, "fourth", "third", "training.pseudo_labels.weight=0.5")
+    assert read_yaml(path.with_stem("fourth"))["training"] == {"pseudo_labels": {"weight": 0.5}}
+    init(toy_configs, "fifth", "third", "training.pseudo_labels=null")
+    assert read_yaml(path.with_stem("fifth"))["training"] == {"pseudo_labels": None}
+    assert load_experiment("fifth", toy_configs).training.pseudo_labels is None
+
+
 def test_lists_are_replaced_and_readable(toy_configs: Path):
     path = init(toy_configs, "third", "first", "augmentation=[{name: D4, p: 1.0}, {name: ToGray, p: 0.1}]")
     assert "- {name: D4, p: 1.0}\n" in path.read_text()

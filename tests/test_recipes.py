@@ -83,7 +83,24 @@ def test_set_may_name_another_recipe_or_none(configs: Path):
         assert one.training.batch_size == 5  # the file's own words stand
 
 
-@pytest.mark.parametrize("name", ["gentl", "3", "[gentle]", "../experiments/first"])
+def test_recipes_are_laid_over_each_other_in_their_order(configs: Path):
+    first_fast = loaded(configs, "recipe: [fast, gentle]\nnetwork: small_vgg\ntraining: {ema: 0.9}")
+    last_fast = loaded(configs, "recipe: [gentle, fast]\nnetwork: small_vgg\ntraining: {ema: 0.9}")
+    for one, rate, epochs in ((first_fast, 1e-4, 7), (last_fast, 0.5, 3)):
+        assert (one.optimizer.learning_rate, one.training.epochs) == (rate, epochs)
+        assert (one.optimizer.momentum, one.training.batch_size, one.training.ema) == (0.5, 4, 0.9)
+    assert last_fast.recipe == ("gentle", "fast")
+    again = loaded(configs, "network: small_vgg", {"recipe": ["gentle", "fast"], "training": {"ema": 0.9}})
+    assert again == last_fast
+
+
+@pytest.mark.parametrize("recipes", ["[]", "[fast, gentle, fast]"])
+def test_a_list_of_recipes_holds_at_least_one_and_each_once(configs: Path, recipes: str):
+    with pytest.raises(ConfigRefusal, match="recipe"):
+        loaded(configs, f"recipe: {recipes}\nnetwork: small_vgg")
+
+
+@pytest.mark.parametrize("name", ["gentl", "3", "[gentle, gentl]", "[[gentle]]", "../experiments/first"])
 def test_a_recipe_that_does_not_exist_names_those_that_do(configs: Path, name: str):
     with pytest.raises(ConfigRefusal, match=r"there is no recipe(.|\n)*gentle"):
         loaded(configs, f"recipe: {name}\nnetwork: small_vgg")

@@ -20,11 +20,14 @@ from histoblend.data.augmentation_presets import PRESETS
 from histoblend.errors import ConfigRefusal
 from histoblend.models.registry import NETWORKS
 from histoblend.schema import RENEW, schema_command, schemas, write_schemas
+from histoblend.searching.space import check_space
+from histoblend.searching.sweep_config import load_sweep
 from histoblend.yaml_files import read_yaml
 
 SHIPPED_CONFIGS = Path(__file__).parents[1] / "configs"
 FILES = {
-    kind: sorted((SHIPPED_CONFIGS / f"{kind}s").rglob("*.yaml")) for kind in ("plan", "experiment", "recipe")
+    kind: sorted((SHIPPED_CONFIGS / f"{kind}s").rglob("*.yaml"))
+    for kind in ("plan", "experiment", "recipe", "sweep")
 }
 SHIPPED = [pytest.param(kind, path, id=path.stem) for kind, paths in FILES.items() for path in paths]
 
@@ -71,7 +74,7 @@ def described(schema: dict[str, Any], definitions: dict[str, Any]) -> bool:
     return bool(schema.get("description") or below.get("description"))
 
 
-@pytest.mark.parametrize("kind", ["plan", "experiment", "recipe"])
+@pytest.mark.parametrize("kind", ["plan", "experiment", "recipe", "sweep"])
 def test_every_field_has_a_description_and_no_block_takes_unknown_keys(kind: str):
     schema = schemas()[kind]
     fields = 0
@@ -212,6 +215,26 @@ PLANS = [
     ("experiments: [first]\noverrides: [3]", False),
 ]  # fmt: skip
 
+RATE = "optimizer.learning_rate: {low: 0.1, high: 1}"
+SWEEPS = [
+    (f"base: first\nparameters: {{{RATE}}}", True),
+    ("base: first\nparameters: {network: {choices: [small_vgg, course_cnn]}, optimizer.clip_norm: {choices: [1, null]}}", True),
+    ("base: first\nparameters: {network.dropout: {choices: [0, 0.2]}}", True),
+    (f"base: first\nparameters: {{{RATE}}}\ntrial_settings: {{training: {{epochs: 3}}}}", True),
+    (f"base: first\nparameters: {{{RATE}}}\ntrial_settings: {{training: {{epoch: 3}}}}", False),
+    (f"base: first\nparameters: {{{RATE}}}\npruner: often", False),
+    (f"base: first\nparameters: {{{RATE}}}\nname: case", False),
+    (f"parameters: {{{RATE}}}", False),
+    ("base: first\nparameters: {}", False),
+    ("base: first\nparameters: {optimizer.lerning_rate: {low: 0.1, high: 1}}", False),
+    ("base: first\nparameters: {network.dropuot: {low: 0.1, high: 0.2}}", False),
+    ("base: first\nparameters: {seed: {low: 0, high: 9}}", False),
+    ("base: first\nparameters: {training.pseudo_labels: {choices: [null, {teachers: [second]}]}}", False),
+    ("base: first\nparameters: {optimizer.learning_rate: {low: 0.1}}", False),
+    ("base: first\nparameters: {optimizer.learning_rate: {low: 0.1, high: 1, choices: [0.1, 1]}}", False),
+    ("base: first\nparameters: {optimizer.learning_rate: {low: 0.1, high: 1, step: 0}}", False),
+]  # fmt: skip
+
 
 def loads(kind: str, name: str, configs: Path) -> bool:
     try:
@@ -219,6 +242,8 @@ def loads(kind: str, name: str, configs: Path) -> bool:
             load_experiment(name, configs)
         elif kind == "recipe":
             recipe_content(name, configs, "here")
+        elif kind == "sweep":
+            check_space(load_sweep(name, configs), configs, {})
         else:
             plan_experiments(load_plan(name, configs), configs)
     except ConfigRefusal:
@@ -227,7 +252,7 @@ def loads(kind: str, name: str, configs: Path) -> bool:
 
 
 CASES = [("experiment", *case) for case in EXPERIMENTS] + [("plan", *case) for case in PLANS]
-CASES += [("recipe", *case) for case in RECIPES]
+CASES += [("recipe", *case) for case in RECIPES] + [("sweep", *case) for case in SWEEPS]
 
 
 @pytest.mark.parametrize(("kind", "text", "right"), CASES)
@@ -237,12 +262,13 @@ def test_the_schema_and_loading_agree(
     (toy_configs / "recipes").mkdir()
     (toy_configs / "recipes/gentle.yaml").write_text("optimizer: {learning_rate: 1.0e-4}\n")
     path = toy_configs / f"{kind}s" / "case.yaml"
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     assert (validators[kind].is_valid(read_yaml(path)), loads(kind, "case", toy_configs)) == (right, right)
 
 
 def test_the_command_writes_into_the_configs_folder_or_where_it_is_told(toy_configs: Path, tmp_path: Path):
-    names = ["plan.schema.json", "experiment.schema.json", "recipe.schema.json"]
+    names = [f"{kind}.schema.json" for kind in ("plan", "experiment", "recipe", "sweep")]
     environment = {"HISTOBLEND_CONFIGS": str(toy_configs)}
     assert schema_command(None, environment) == [toy_configs / "schema" / name for name in names]
     for path in schema_command(tmp_path / "new", {}):

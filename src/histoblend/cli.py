@@ -262,8 +262,9 @@ def trial(
     time. Every network's record is one JSON file, from which `networks --page` makes a table and a figure.
     """
     from histoblend.reporting.progress import Display
+    from histoblend.trials.ground import TrialRequest
     from histoblend.trials.recipe import Asked
-    from histoblend.trials.stage import TrialRequest, run_trials
+    from histoblend.trials.stage import run_trials
 
     asked = Asked(_names(networks), _names(experiments), recipe, input_size or None)
     request = TrialRequest(asked, plan, data, output, fold, minutes, speed_seconds, speeds_only, remeasure)

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from histoblend.config_experiment import Settings, Views
+from histoblend.config_experiment import Views
+from histoblend.config_training import Settings
 from histoblend.errors import some
 
 Action = Literal["keep", "drop", "stop"]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from histoblend.config_experiment import Settings
+from histoblend.config_training import Settings
 from histoblend.errors import ConfigRefusal, nearest
 
 S = TypeVar("S", bound=Settings)

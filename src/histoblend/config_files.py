@@ -128,12 +128,20 @@ def load_experiment(name: str, configs: Path, overrides: Mapping[str, Any] | Non
     return validated(Experiment, content, where)
 
 
-def recipe_content(name: Any, configs: Path, where: str) -> dict[str, Any]:
-    """What a recipe says, checked by itself; `where` names who asks for it.
+def recipe_content(recipe: Any, configs: Path, where: str) -> dict[str, Any]:
+    """What a recipe says, or several by name, the later laid over the earlier; `where` names who asks for it.
 
     Raises:
         ConfigRefusal: there is none of that name, or it has an unknown key or value.
     """
+    content: dict[str, Any] = {}
+    for name in recipe if isinstance(recipe, list | tuple) else [recipe]:
+        content = merged(content, _one_recipe(name, configs, where))
+    return content
+
+
+def _one_recipe(name: Any, configs: Path, where: str) -> dict[str, Any]:
+    """What the recipe of that name says, checked by itself."""
     names = config_names(configs / "recipes")
     if not isinstance(name, str) or name not in names:
         raise ConfigRefusal(
@@ -180,21 +188,9 @@ def without_name(content: dict[str, Any], path: Path) -> dict[str, Any]:
     return content
 
 
-def experiment_names(plan: Plan, also: Sequence[str] = ()) -> dict[str, tuple[str, int]]:
-    """Names of the plan's experiments and of `also`, each with its file and seed.
-
-    Further seeds are named ``<file>.seed<k>``.
-    """
-    return {
-        (f"{Path(name).stem}.seed{seed}" if number else Path(name).stem): (name, seed)
-        for name in [*plan.experiments, *also]
-        for number, seed in enumerate(plan.seeds)
-    }
-
-
 def beyond_plan(plan: Plan, configs: Path, only: Sequence[str]) -> list[str]:
     """Those of `only` that are experiments of `configs`, but not of the plan: named, they join its run."""
-    known = [base_name(name) for name in experiment_names(plan)]
+    known = [Path(name).stem for name in plan.experiments]
     there = config_names(configs / "experiments")
     names = dict.fromkeys(base_name(name) for name in only)
     return [name for name in names if name not in known and name in there]
@@ -203,26 +199,55 @@ def beyond_plan(plan: Plan, configs: Path, only: Sequence[str]) -> list[str]:
 def plan_experiments(plan: Plan, configs: Path, only: Sequence[str] = ()) -> list[Experiment]:
     """The plan's experiments, one for each seed; `only` keeps those it names.
 
-    An experiment named in `only` that the plan does not list is taken as if it did (`beyond_plan`).
+    An experiment named in `only` that the plan does not list is taken as if it did (`beyond_plan`). A teacher named
+    without a seed is every seed of it. Files that `only` does not name are not looked at, but for teachers' seeds.
 
     Raises:
         ConfigRefusal: a name in `only` is no experiment, or a file cannot be used.
     """
-    names = experiment_names(plan, beyond_plan(plan, configs, only))
-    valid = list(dict.fromkeys([*names, *(base_name(name) for name in names)]))
-    if unknown := [name for name in only if name not in valid]:
-        everything = list(dict.fromkeys([*valid, *config_names(configs / "experiments")]))
+    files = {Path(name).stem: name for name in [*plan.experiments, *beyond_plan(plan, configs, only)]}
+    wanted = {base_name(name) for name in only} or files.keys()
+    experiments = [
+        one
+        for stem, file in files.items()
+        if stem in wanted
+        for one in _for_each_seed(load_experiment(file, configs, plan.overrides), plan)
+    ]
+    names = [one.name for one in experiments]
+    if unknown := [name for name in only if name not in files and name not in names]:
+        everything = list(dict.fromkeys([*files, *names, *config_names(configs / "experiments")]))
         raise ConfigRefusal(
             f"Plan {plan.name} has no experiment {some(unknown)}, and there is no such file under "
             f"{configs / 'experiments'}. {nearest(unknown[0], everything)}"
         )
-    experiments = []
-    for name, (file, seed) in names.items():
-        if not only or name in only or base_name(name) in only:
-            experiment = load_experiment(file, configs, plan.overrides)
-            update = {"seed": experiment.seed + seed, "name": name}
-            experiments.append(experiment.model_copy(update=update))
-    return experiments
+    chosen = [one for one in experiments if not only or one.name in only or base_name(one.name) in only]
+    return [with_all_teachers(one, plan, configs) for one in chosen]
+
+
+def _for_each_seed(experiment: Experiment, plan: Plan) -> list[Experiment]:
+    """The experiment as it is trained with each of its seeds; all but the first are named ``<name>.seed<k>``."""
+    seeds = experiment.seeds or plan.seeds
+    names = _names_of_seeds(experiment.name, seeds)
+    return [
+        experiment.model_copy(update={"seed": experiment.seed + seed, "name": name})
+        for name, seed in zip(names, seeds, strict=True)
+    ]
+
+
+def _names_of_seeds(name: str, seeds: Sequence[int]) -> list[str]:
+    return [name, *(f"{name}.seed{seed}" for seed in seeds[1:])]
+
+
+def with_all_teachers(experiment: Experiment, plan: Plan, configs: Path) -> Experiment:
+    """`experiment` with every seed of each teacher it names without one."""
+    files = config_names(configs / "experiments")
+    files |= {Path(name).stem: Path(name) for name in plan.experiments if Path(name).stem not in files}
+    over = {key: value for key, value in plan.overrides.items() if key == "seeds"}
+    teachers: dict[str, None] = {}
+    for name in experiment.teachers:
+        seeds = load_experiment(str(files[name]), configs, over).seeds or plan.seeds if name in files else ()
+        teachers |= dict.fromkeys(_names_of_seeds(name, seeds))
+    return experiment.taught_by(tuple(teachers))
 
 
 def base_name(name: str) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import create_model, field_validator
 
-from histoblend.config_experiment import Experiment, Settings, resolvable
+from histoblend.config_experiment import Experiment, resolvable
+from histoblend.config_training import Settings
 
 PIECES = ("augmentation", "optimizer", "schedule", "training", "precision")
 

@@ -34,7 +34,15 @@ from histoblend.external.members import external_members, refuse_external
 from histoblend.preparation import Prepared, Request, prepare
 from histoblend.reporting.progress import Display, duration
 from histoblend.reporting.task_table import printed_tasks
-from histoblend.results import blend_all, collect_all, conclude, rank_all, scoring_of, write_ranking
+from histoblend.results import (
+    blend_all,
+    collect_all,
+    conclude,
+    rank_all,
+    scoring_of,
+    tell_finished,
+    write_ranking,
+)
 from histoblend.training.task import TaskInputs, is_done
 from histoblend.training.teachers import check_tables
 from histoblend.workspace import Workspace, locked, write_json
@@ -43,9 +51,12 @@ PACKAGES = ("histoblend", "tensorflow", "keras", "numpy", "pandas", "scikit-lear
 
 
 def run(
-    request: Request, display: Display, environment: Mapping[str, str] = os.environ
+    request: Request, display: Display, environment: Mapping[str, str] = os.environ, *, blending: bool = True
 ) -> pd.DataFrame | None:
     """Do what was asked for, as far as it is not done yet.
+
+    Args:
+        blending: False ends with the ranking; blends and submission stay as they are.
 
     Returns:
         The ranking; None for a dry run.
@@ -72,9 +83,11 @@ def run(
         added = external_members(prepared.workspace, scoring)
         ranked = [*metrics, *(one.metrics for one in added)]
         write_ranking(ranked, prepared.workspace)  # whatever the blend may meet, the scores are kept
-        blends = blend_all(metrics, added, prepared, scoring, display)
+        blends = blend_all(metrics, added, prepared, scoring, display) if blending else []
         ranking = rank_all([*ranked, *blends], prepared.workspace, display)
-        conclude(prepared, blends, finished, display)
+        tell_finished(prepared, finished, display)
+        if blending:
+            conclude(prepared, blends, display)
     return ranking
 
 

@@ -18,6 +18,10 @@ MODULES = {
     "pyyaml": "yaml",
 }
 
+# What a requirement imports beside itself: on Kaggle it is installed with --no-deps. Of what Optuna (4.0, 5.0)
+# declares, alembic and sqlalchemy are for studies in databases alone, and are not imported for ours.
+BESIDE = {"optuna": ("colorlog", "packaging>=20", "tqdm")}
+
 
 def requirements(project_file: Path) -> list[str]:
     """The requirement strings of pyproject.toml, without markers."""
@@ -28,13 +32,19 @@ def requirements(project_file: Path) -> list[str]:
 
 
 def missing(needed: list[str]) -> list[str]:
-    """Requirements whose module cannot be found."""
-    absent = []
-    for requirement in needed:
-        name = re.split(r"[<>=!~\[ ]", requirement, maxsplit=1)[0]
-        if importlib.util.find_spec(MODULES.get(name, name.replace("-", "_"))) is None:
-            absent.append(requirement)
-    return absent
+    """Requirements whose module cannot be found, and those that they import beside themselves."""
+    beside = [one for requirement in needed for one in BESIDE.get(_name(requirement), ())]
+    wanted = {_name(requirement): requirement for requirement in [*beside, *needed]}
+    return [
+        requirement
+        for name, requirement in wanted.items()
+        if importlib.util.find_spec(MODULES.get(name, name.replace("-", "_"))) is None
+    ]
+
+
+def _name(requirement: str) -> str:
+    """The distribution's name."""
+    return re.split(r"[<>=!~\[ ]", requirement, maxsplit=1)[0]
 
 
 if __name__ == "__main__" and "--missing" in sys.argv:

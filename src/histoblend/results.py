@@ -79,6 +79,7 @@ def _collected(experiment: Experiment, workspace: Workspace, scoring: Scoring) -
     about: dict[str, Any] = {
         "inner_split": experiment.needs_inner_split,
         "pseudo_labels": bool(experiment.teachers),
+        "searched": experiment.searched,
         "config_fingerprint": read_record(folder).fingerprint,
     }
     return collect_experiment(folder, kind, scoring, about)
@@ -100,8 +101,9 @@ def blend_all(
     members += [one.member for one in added if one.member is not None]
     if not members:
         return []
-    learned = any(one.about["pseudo_labels"] for one in metrics if one.name in names)
-    of_blends = replace(scoring, about=scoring.about | {"pseudo_labels": learned})
+    marks = ("pseudo_labels", "searched")
+    marked = {mark: any(one.about[mark] for one in metrics if one.name in names) for mark in marks}
+    of_blends = replace(scoring, about=scoring.about | marked)
     inputs = BlendInputs(prepared.workspace, prepared.plan.name, prepared.plan.submission.scale, of_blends)
     return write_ensembles(members, inputs)
 
@@ -168,11 +170,15 @@ def _read_metrics(path: Path) -> Metrics:
         ) from error
 
 
-def conclude(prepared: Prepared, blends: Sequence[Metrics], finished: bool, display: Display) -> None:
-    """Put the chosen blend's submission on top, and say where everything is."""
+def tell_finished(prepared: Prepared, finished: bool, display: Display) -> None:
+    """Say whether all was done, and where the ranking is."""
     if not finished:
         display.warn(f"Budget of {prepared.plan.budget} used up; the same command goes on with what is left.")
     display.tell(f"Ranking: {prepared.workspace.ranking}")
+
+
+def conclude(prepared: Prepared, blends: Sequence[Metrics], display: Display) -> None:
+    """Put the chosen blend's submission on top, and say where it is."""
     if not blends:
         display.warn("No member of the blend is complete, so there is no submission yet.")
         return

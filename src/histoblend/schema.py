@@ -1,14 +1,14 @@
-"""JSON schemas of plan, experiment and recipe files (draft 2020-12), by which editors complete keys and mark typos.
+"""JSON schemas of plan, experiment, recipe and sweep files (draft 2020-12), by which editors complete keys and mark typos.
 
-Derived from the settings of config.py and config_experiment.py and from the registries, so that a new key,
-network or preset is in them without further ado. What only a trial can tell (whether a transform takes a value)
-is left to loading.
+Derived from the settings of config.py, config_experiment.py and config_training.py and from the registries, so
+that a new key, network or preset is in them without further ado. What only a trial can tell (whether a transform
+takes a value) is left to loading.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from histoblend.config_recipe import Recipe
 from histoblend.data.augmentation_presets import PRESETS
 from histoblend.data.augmentations import transform_parameters
 from histoblend.models.registry import NETWORKS
+from histoblend.searching.sweep_config import UNSEARCHABLE, Sweep
 from histoblend.workspace import write_text
 
 Schema = dict[str, Any]
@@ -44,8 +45,13 @@ class _Untitled(GenerateJsonSchema):
 
 
 def schemas() -> dict[str, Schema]:
-    """The schemas of ``plan``, ``experiment`` and ``recipe`` files."""
-    return {"plan": _plan_schema(), "experiment": _experiment_schema(), "recipe": _recipe_schema()}
+    """The schemas of ``plan``, ``experiment``, ``recipe`` and ``sweep`` files."""
+    return {
+        "plan": _plan_schema(),
+        "experiment": _experiment_schema(),
+        "recipe": _recipe_schema(),
+        "sweep": _sweep_schema(),
+    }
 
 
 def write_schemas(folder: Path) -> list[Path]:
@@ -93,24 +99,53 @@ def _recipe_schema() -> Schema:
 
 
 def _plan_schema() -> Schema:
-    schema, experiment = _of_file(Plan), _of_file(Experiment)
-    overrides = schema["properties"].pop("overrides")
+    schema = _with_laid_over(_of_file(Plan), "overrides")
+    for key in ("experiments", "seeds"):
+        schema["properties"][key]["uniqueItems"] = True
+    schema["properties"]["budget"]["anyOf"][0]["pattern"] = DURATION
+    return schema
+
+
+def _with_laid_over(schema: Schema, key: str) -> Schema:
+    """`schema` whose property `key` holds settings of an experiment, none of them required."""
+    experiment, description = _of_file(Experiment), schema["properties"][key]["description"]
     laid_over = experiment | {
-        "description": overrides["description"],
+        "description": description,
         "properties": _experiment_properties(experiment["properties"]),
         "required": [],
     }
     definitions = schema["$defs"] | laid_over.pop("$defs") | _shared_definitions()
-    for key in ("$schema", "title"):
-        del laid_over[key]
-    for key in ("experiments", "seeds"):
-        schema["properties"][key]["uniqueItems"] = True
-    schema["properties"]["budget"]["anyOf"][0]["pattern"] = DURATION
-    schema["properties"]["overrides"] = {
-        "$ref": "#/$defs/Overrides",
-        "description": overrides["description"],
+    for one in ("$schema", "title"):
+        del laid_over[one]
+    properties = schema["properties"] | {key: {"$ref": "#/$defs/Overrides", "description": description}}
+    return schema | {"properties": properties, "$defs": definitions | {"Overrides": laid_over}}
+
+
+def _sweep_schema() -> Schema:
+    schema = _with_laid_over(_of_file(Sweep), "trial_settings")
+    ways = [{"required": ["choices"]}, {"required": ["low", "high"]}]
+    schema["$defs"]["Parameter"]["oneOf"] = ways
+    schema["properties"]["parameters"] |= {
+        "properties": {
+            key: {"$ref": "#/$defs/Parameter", "description": description}
+            for key, description in _dotted(schema["$defs"]["Overrides"], schema["$defs"])
+        },
+        "additionalProperties": False,
     }
-    return schema | {"$defs": definitions | {"Overrides": laid_over}}
+    return schema
+
+
+def _dotted(schema: Schema, definitions: Schema, above: str = "") -> Iterator[tuple[str, str]]:
+    """Settings inside of `schema` that can be searched, by dotted key, and what each is."""
+    for name, value in schema["properties"].items():
+        key = f"{above}{name}"
+        if key in UNSEARCHABLE:
+            continue
+        inside = {"$ref": "#/$defs/NetworkPart"} if key == "network" else value
+        below = definitions.get(inside.get("$ref", "").rpartition("/")[2], {})
+        yield key, value["description"] if "description" in value else below["description"]
+        if "properties" in below:
+            yield from _dotted(below, definitions, f"{key}.")
 
 
 def _of_file(model: type[BaseModel]) -> Schema:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from histoblend.config_experiment import Experiment, Training
+from histoblend.config_experiment import Experiment
+from histoblend.config_training import Training
 from histoblend.data.augmentation_presets import PRESETS
 from histoblend.errors import ArtifactRefusal
 from histoblend.execution.records import (
@@ -86,8 +87,10 @@ def test_teachers_of_other_data_or_folds_are_refused(tmp_path: Path):
     check_teachers_data(make_record(student, 4, "float32", DATA, prints), workspace)
 
 
-@pytest.mark.parametrize("change", [{"name": "two"}, {"role": "yardstick"}])
-def test_name_and_role_are_no_part_of_the_identity(folder: ExperimentFolder, change: dict):
+@pytest.mark.parametrize(
+    "change", [{"name": "two"}, {"role": "yardstick"}, {"recipe": ["a", "b"]}, {"seeds": [0, 1]}]
+)
+def test_name_role_recipe_and_seeds_are_no_part_of_the_identity(folder: ExperimentFolder, change: dict):
     old = started_record(folder, record())
     assert record(**change).fingerprint == old.fingerprint
     assert started_record(folder, record(**change)) == old

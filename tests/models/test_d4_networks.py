@@ -24,7 +24,7 @@ from histoblend.models.summary import count_macs
 
 SIDE = 24
 PATCHES = np.random.default_rng(0).integers(0, 256, (2, SIDE, SIDE, 3), dtype="uint8")
-RESNET = {"fields": [2, 4], "blocks": [1, 1]}
+RESNET = {"stem": "full", "fields": [2, 4], "blocks": [1, 1]}
 DENSENET = {"growth": 2, "blocks": [1, 2]}
 TINY = [
     ("d4_resnet", RESNET),
@@ -147,8 +147,8 @@ def test_steps_lower_the_loss_and_are_repeated_bit_for_bit(
         model = build_network(name, {**parameters, "dropout": 0.0}, Problem(SIDE, SIDE))
         model.compile(keras.optimizers.Adam(1e-2), keras.losses.BinaryCrossentropy(from_logits=True))
         labels = np.array([[0.0], [1.0]], "float32")
-        losses = [float(model.train_on_batch(PATCHES, labels)) for _ in range(6)]
-        assert losses[-1] < 0.9 * losses[0]
+        losses = [float(model.train_on_batch(PATCHES, labels)) for _ in range(6)]  # each the mean so far
+        assert losses[-1] < 0.8 * losses[0]
         runs.append(model.get_weights())
     assert all(np.array_equal(one, other) for one, other in zip(*runs, strict=True))
 

@@ -19,7 +19,7 @@ from histoblend.models.summary import count_macs
 
 SIDE = 24
 PATCHES = np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE, 3), dtype="uint8")
-RESNET = {"fields": [2, 4], "blocks": [1, 1]}
+RESNET = {"stem": "full", "fields": [2, 4], "blocks": [1, 1]}
 DENSENET = {"growth": 2, "blocks": [1, 2]}
 NETWORKS = [
     ("d4_resnet", RESNET),

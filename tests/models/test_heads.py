@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from histoblend.config_experiment import Optimizer
+from histoblend.config_training import Optimizer
 from histoblend.models import heads, parameters
 from histoblend.models.pooling import CentreAttention, GeneralisedMean, coverage
 from histoblend.models.problem import Field, Problem

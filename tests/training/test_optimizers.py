@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from histoblend.config_experiment import Optimizer
+from histoblend.config_training import Optimizer
 from histoblend.training.optimizers import TabledRate, build_optimizer
 
 RATE = 0.1

@@ -13,7 +13,8 @@ import pytest
 
 from histoblend.competition.layouts import read_competition
 from histoblend.config import DataSettings, FoldSettings
-from histoblend.config_experiment import Experiment, PseudoLabels
+from histoblend.config_experiment import Experiment
+from histoblend.config_training import PseudoLabels
 from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed, batch_positions
 from histoblend.data.pack import pack
 from histoblend.data.split import SplitSettings, make_split

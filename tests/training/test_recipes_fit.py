@@ -57,20 +57,26 @@ def job(images: str, folder: Path, chosen: Experiment, **changes: Any) -> FitJob
     return replace(one, **changes)
 
 
-def named(chosen: Experiment, values: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """Values of all variables by ``layer/weight``."""
+def named(chosen: Experiment, *states: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """Values of all variables by ``layer/weight``, of the untrained network and of each of `states`."""
     variables = build_model(chosen, "float32", chosen.problem(24, 2)).variables
-    return {v.path: value for v, value in zip(variables, values, strict=True)}
+    paths = [variable.path for variable in variables]
+    return [dict(zip(paths, values, strict=True)) for values in (values_of(variables), *states)]
 
 
-def states(images: str, folder: Path, chosen: Experiment, **changes: Any) -> list[dict[str, np.ndarray]]:
+def states(images: str, folder: Path, chosen: Experiment) -> list[dict[str, np.ndarray]]:
     """All variables at the start and after each epoch, before anything is averaged."""
     found: list[list[np.ndarray]] = []
     path = folder / "last.npz"
     watching = Observer(on_epoch=lambda row: found.append(load_state(path, "f").model))
-    fit(job(images, folder, chosen, observer=watching, **changes))
-    start = values_of(build_model(chosen, "float32", chosen.problem(24, 2)).variables)
-    return [named(chosen, values) for values in (start, *found)]
+    fit(job(images, folder, chosen, observer=watching))
+    return named(chosen, *found)
+
+
+@pytest.fixture(scope="module")
+def staged(images: str, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, np.ndarray]]:
+    """What `states` finds of a training in stages."""
+    return states(images, tmp_path_factory.mktemp("staged"), experiment(training={"stages": STAGES}))
 
 
 def moved(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[str]:
@@ -79,10 +85,9 @@ def moved(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[st
     return {path.rpartition("/")[0] for path in paths if not np.array_equal(before[path], after[path])}
 
 
-def test_a_stage_moves_its_layers_and_not_a_bit_of_the_others(images: str, tmp_path: Path):
+def test_a_stage_moves_its_layers_and_not_a_bit_of_the_others(staged: list[dict[str, np.ndarray]]):
     """Kernels, offsets and the statistics of the normalisations; one epoch, one, and two."""
-    found = states(images, tmp_path, experiment(training={"stages": STAGES}))
-    changed = [moved(before, after) for before, after in itertools.pairwise(found)]
+    changed = [moved(before, after) for before, after in itertools.pairwise(staged)]
     assert changed == [{"logit"}, {"logit", *BODY[2:]}, {"logit", *BODY}, {"logit", *BODY}]
 
 
@@ -127,11 +132,12 @@ def test_the_rate_goes_on_through_the_stages(images: str, tmp_path: Path):
     assert len(set(rates[0])) == 4
 
 
-def test_a_moving_average_does_not_disturb_the_stages(images: str, tmp_path: Path):
+def test_a_moving_average_does_not_disturb_the_stages(
+    images: str, staged: list[dict[str, np.ndarray]], tmp_path: Path
+):
     """Keras puts the average into the model at the end of each call: the next stage begins from the raw weights."""
-    raw = states(images, tmp_path / "raw", experiment(training={"stages": STAGES}))
-    averaged = states(images, tmp_path / "average", experiment(training={"stages": STAGES, "ema": 0.9}))
-    for before, after in zip(raw, averaged, strict=True):
+    averaged = states(images, tmp_path, experiment(training={"stages": STAGES, "ema": 0.9}))
+    for before, after in zip(staged, averaged, strict=True):
         assert moved(before, after) == set()
 
 
@@ -192,7 +198,7 @@ def test_the_mean_of_the_last_epochs_is_kept_with_statistics_of_its_own(images: 
     chosen = experiment(training={"average_last": 0.5, "mixup": 0.3})
     found = states(images, tmp_path, chosen)
     one = job(images, tmp_path, chosen)
-    kept = named(chosen, values_of(fit(one)[0].variables))  # its state says that it has ended
+    _, kept = named(chosen, values_of(fit(one)[0].variables))  # its state says that it has ended
     model = build_model(chosen, "float32", chosen.problem(24, 2))
     weights = [v.path for v in model.trainable_variables]
     for path in weights:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from histoblend.config_experiment import Schedule
+from histoblend.config_training import Schedule
 from histoblend.training.schedules import SHAPES, plateau_factor, rate_table
 
 

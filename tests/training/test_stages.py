@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from histoblend.config_experiment import Training
+from histoblend.config_training import Training
 from histoblend.training.stages import Span, averaged_from, span_at, stage_spans
 
 

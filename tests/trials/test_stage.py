@@ -13,9 +13,10 @@ from rich.console import Console
 
 from histoblend.errors import ArtifactRefusal, MachineRefusal
 from histoblend.reporting.progress import Display
+from histoblend.trials.ground import TrialRequest
 from histoblend.trials.recipe import Asked
 from histoblend.trials.record import all_records
-from histoblend.trials.stage import TrialRequest, run_trials
+from histoblend.trials.stage import run_trials
 
 
 class Heard(Display):

@@ -215,13 +215,8 @@ def check_machine(
             "room for weights, states and predictions",
             "free some space or choose another --output.",
         )
-    needed, free = memory_needed(planned, device), available_memory()
-    if free is not None and needed > free:
-        raise MachineRefusal(
-            f"{_size(free)} of memory are free, the largest task takes about {_size(needed)}.",
-            "memory for the network's activations and the feed",
-            "lower training.batch_size or input_size, or use fewer workers (--set execution.workers=0).",
-        )
+    free = available_memory()
+    needed = check_memory(planned, device, free)
     sentences = [
         _weights_sentence(planned),
         f"disk: about {_size(disk_needed)} of artifacts, {_size(disk_free)} free",
@@ -245,6 +240,22 @@ def _disk_needed(planned: list[PlannedExperiment], fold_count: int, patches: tup
     weights = sum(one.work.parameters * 4 * fold_count for one in planned)
     state = max((one.work.parameters * 4 * STATE_COPIES for one in planned), default=0)
     return weights + state + rows * (len(planned) + 2)
+
+
+def check_memory(planned: Sequence[PlannedExperiment], device: Device, free: float | None) -> float:
+    """Bytes of main memory the largest task takes, of which `free` are there (None: unknown).
+
+    Raises:
+        MachineRefusal: they are too few.
+    """
+    needed = memory_needed(planned, device)
+    if free is not None and needed > free:
+        raise MachineRefusal(
+            f"{_size(free)} of memory are free, the largest task takes about {_size(needed)}.",
+            "memory for the network's activations and the feed",
+            "lower training.batch_size or input_size, or use fewer workers (--set execution.workers=0).",
+        )
+    return needed
 
 
 def memory_needed(planned: Sequence[PlannedExperiment], device: Device) -> float:

@@ -26,8 +26,9 @@ OF_NETWORKS = (
         for key in ("training", "optimizer", "schedule", "augmentation", "input_size", "precision")
     ),
 )
-# Renaming or blending an experiment changes none of its numbers, nor does where its settings were written.
-NOT_IDENTITY = {"name", "role", "recipe"}
+# Renaming or blending an experiment changes none of its numbers, nor does where its settings were written, nor with
+# which other seeds it is trained beside its own, nor who chose them.
+NOT_IDENTITY = {"name", "role", "recipe", "seeds", "searched"}
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def started_record(folder: ExperimentFolder, fresh: Record) -> Record:
 
 
 def record_differences(old: Record, fresh: Record) -> list[str]:
-    """Lines ``key: old -> new`` for what differs in more than name, role, recipe and automatic precision.
+    """Lines ``key: old -> new`` for what differs in more than name, role, recipe, seeds and automatic precision.
 
     A setting the old record does not know is none where it stands at its default: settings are added to
     histoblend with defaults that leave everything as it was.

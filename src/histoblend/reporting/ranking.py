@@ -13,7 +13,7 @@ from histoblend.evaluation.metrics import Metrics
 
 COLUMNS = [
     "rank", "name", "kind", "status", "auc_pooled", "auc_fold_mean", "auc_fold_std", "accuracy", "tta_gain", "folds",
-    "slides_policy", "inner_split", "pseudo_labels", "minutes", "images_per_second", "data_set", "synthetic",
+    "slides_policy", "inner_split", "pseudo_labels", "searched", "minutes", "images_per_second", "data_set", "synthetic",
     "local_leaderboard", "public_score", "private_score", "config_fingerprint", "data_fingerprint", "folds_fingerprint",
 ]  # fmt: skip
 
@@ -88,6 +88,7 @@ def _caption(table: pd.DataFrame) -> str:
         "yardstick: ranked, not blended": (table["kind"] == "yardstick").any(),
         "partial: not all folds, ranked apart, not blended": (table["status"] == "partial").any(),
         "+: learned from test patches too, by pseudo-labels": table["pseudo_labels"].eq(True).any(),
+        "~: chosen by a sweep on these folds, which reads a little high": table["searched"].eq(True).any(),
         "test only: of unknown worth, not blended": (table["status"] == "test only").any(),
     }
     return "; ".join(word for word, stands in words.items() if stands)
@@ -111,7 +112,7 @@ def _cells(row: dict[str, Any], held_out: bool, several: bool) -> list[str]:
 
 def _name(row: dict[str, Any]) -> str:
     """The name with what sets its score apart from the others."""
-    mark = "+" if row["pseudo_labels"] is True else ""
+    mark = ("+" if row["pseudo_labels"] is True else "") + ("~" if row["searched"] is True else "")
     kind = f" ({row['kind']})" if row["kind"] in ("yardstick", "external") else ""
     return f"{row['name']}{mark}{kind}"
 

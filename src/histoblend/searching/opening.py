@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from histoblend.execution.preflight import PlannedExperiment
 from histoblend.execution.records import Record
 from histoblend.models.registry import find_network
 from histoblend.pipeline import fresh_record, open_pack, open_split, task_inputs
-from histoblend.preparation import Prepared
+from histoblend.preparation import Prepared, Request
 from histoblend.reporting.progress import Display
 from histoblend.training.task import TaskInputs
 from histoblend.workspace import locked
@@ -63,6 +65,12 @@ def refuse_estimators(experiment: Experiment, what: str) -> None:
             "an experiment whose network is trained in steps",
             "name another experiment.",
         )
+
+
+def run_of(name: str, request: Request, fold: int) -> Request:
+    """The run of a plan whose one experiment is `name`, by name or path, on one fold."""
+    settings = (*request.settings, f"experiments={json.dumps([name])}")
+    return dataclasses.replace(request, experiments=(), folds=(fold,), settings=settings)
 
 
 def planned_as(prepared: Prepared, name: str) -> PlannedExperiment:

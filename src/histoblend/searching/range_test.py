@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from histoblend.config_experiment import Experiment, Schedule
+from histoblend.config_experiment import Experiment
 from histoblend.config_files import configs_folder, load_experiment
+from histoblend.config_training import Schedule
 from histoblend.errors import ConfigRefusal
 from histoblend.pipeline import resolved_precision
 from histoblend.preparation import Request, prepare
 from histoblend.reporting.progress import Display
 from histoblend.reporting.time_left import TimeLeft
 from histoblend.searching.learning_rate import RangeCurve, has_diverged, rising_rates, smoothed
-from histoblend.searching.opening import Opened, opened, planned_as, refuse_estimators
+from histoblend.searching.opening import Opened, opened, planned_as, refuse_estimators, run_of
 from histoblend.searching.range_plot import write_range_plot
 from histoblend.training.observer import Observer
 from histoblend.training.task import Task
@@ -61,7 +61,7 @@ def find_learning_rate(request: RangeRequest, display: Display, environment: Map
         Refusal: something stands in the way, as for a run.
     """
     _check(request, environment)
-    prepared = prepare(_run_request(request), display, environment)
+    prepared = prepare(run_of(request.experiment, request.run, request.fold), display, environment)
     experiment = planned_as(prepared, Path(request.experiment).stem).experiment
     with opened(prepared, display) as ready:
         job = _job(experiment, ready, request.fold)
@@ -93,15 +93,6 @@ def _check(request: RangeRequest, environment: Mapping[str, str]) -> None:
     refuse_estimators(experiment, "it takes no steps, so there is no learning rate to find")
 
 
-def _run_request(request: RangeRequest) -> Request:
-    """The run that would train this experiment on this fold; a file outside of the configs is its only one."""
-    settings = request.run.settings
-    if request.experiment.endswith((".yaml", ".yml")):
-        settings = (*settings, f"experiments={json.dumps([request.experiment])}")
-    name = Path(request.experiment).stem
-    return dataclasses.replace(request.run, experiments=(name,), folds=(request.fold,), settings=settings)
-
-
 def _job(experiment: Experiment, ready: Opened, fold: int) -> FitJob:
     """The fit of this fold's task: its batches come from the other folds, the fold itself is never read."""
     from histoblend.training.network_task import fit_job
@@ -115,14 +106,17 @@ def stepped_losses(job: FitJob, rates: np.ndarray, progress: Callable[[int, int]
     """Loss of one step at each of `rates`, of one network trained throughout; ends where it has diverged.
 
     Optimizer, loss, class weights, batches and augmentation are those of the job; its schedule and stages are
-    left out: all layers learn at the one rate.
+    left out: all layers learn, each at its share of the rate (`optimizer.first_layer_rate`).
     """
+    from histoblend.training.depth import network_parts, rate_shares
     from histoblend.training.fit import build_model, compile_model, keras_feed
 
     settable = Schedule(name="plateau")  # the one schedule whose rate is set from outside, and not by a table
     job = dataclasses.replace(job, experiment=job.experiment.model_copy(update={"schedule": settable}))
     model = build_model(job.experiment, job.precision, job.problem)
-    compile_model(model, job)
+    first = job.experiment.optimizer.first_layer_rate
+    shares = None if first == 1 else rate_shares(network_parts(model), first, model.trainable_variables)
+    compile_model(model, job, shares=shares)
     feed = keras_feed(job, 0)
     losses: list[float] = []
     for step, rate in enumerate(rates):

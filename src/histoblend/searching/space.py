@@ -10,24 +10,14 @@ from typing import Any
 from histoblend.config_experiment import Experiment
 from histoblend.config_files import load_experiment
 from histoblend.config_settings import lay, merged
-from histoblend.errors import ConfigRefusal
+from histoblend.errors import ConfigRefusal, some
 from histoblend.execution.records import flattened
 from histoblend.initialise import spelled_out
-from histoblend.searching.sweep_config import Parameter, Sweep
+from histoblend.searching.sweep_config import UNSEARCHABLE, Parameter, Sweep
 
 Values = dict[str, Any]
 """Setting by dotted key -> value."""
 
-# What a search would turn into nonsense, and why.
-UNSEARCHABLE = {
-    "name": "a name changes nothing",
-    "role": "a role changes nothing",
-    "seed": "the best of many seeds is luck",
-    "views": "trials are compared with one view",
-    "training.inner_fraction": "trials are compared on one inner split",
-    "training.save_model": "it changes nothing",
-    "training.tensorboard": "it changes nothing",
-}
 LENGTH = "training.epochs"
 
 
@@ -54,13 +44,16 @@ def check_space(sweep: Sweep, configs: Path, overrides: Mapping[str, Any]) -> No
 
     Raises:
         ConfigRefusal: an unknown setting (names the nearest), a value it does not take, one that cannot be searched,
-            one that the plan overrides, so that the winner would never be run as it was tried.
+            one that the plan overrides, so that the winner would never be run as it was tried; a base or trials
+            that learn from pseudo-labels.
     """
+    refuse_students(load_experiment(sweep.base, configs, overrides))
     for key, parameter in sweep.parameters.items():
-        if key in UNSEARCHABLE:
-            raise ConfigRefusal(
-                f"Sweep {sweep.name}: {key} is not searched: {UNSEARCHABLE[key]}.", "another setting"
-            )
+        for inner in settings_of(key, parameter):
+            if barred := next((one for one in UNSEARCHABLE if f"{inner}.".startswith(f"{one}.")), None):
+                raise ConfigRefusal(
+                    f"Sweep {sweep.name}: {inner} is not searched: {UNSEARCHABLE[barred]}.", "another setting"
+                )
         if clash := [one for one in flattened(overrides) if _overlap(one, key)]:
             raise ConfigRefusal(
                 f"Sweep {sweep.name} searches {key}, and the plan or --set lays {clash[0]} over every experiment.",
@@ -69,11 +62,33 @@ def check_space(sweep: Sweep, configs: Path, overrides: Mapping[str, Any]) -> No
             )
         for value in parameter.ends:
             _check_value(sweep, {key: value}, configs, overrides)
-    if LENGTH in sweep.parameters and sweep.pruner != "none":
+    refuse_students(trial_experiment(sweep, {}, configs, overrides))
+    searched = {inner for key, parameter in sweep.parameters.items() for inner in settings_of(key, parameter)}
+    if LENGTH in searched and sweep.pruner != "none":
         raise ConfigRefusal(
             f"Sweep {sweep.name} searches {LENGTH} and stops trials by comparing them epoch by epoch.",
             "trials of equal length, where some are stopped early",
             "set pruner: none.",
+        )
+
+
+def settings_of(key: str, parameter: Parameter) -> list[str]:
+    """Dotted keys that a parameter touches: its own, or those inside of the mappings it chooses from."""
+    return list(dict.fromkeys(inner for value in parameter.ends for inner in flattened({key: value})))
+
+
+def refuse_students(experiment: Experiment) -> None:
+    """Refuse an experiment that learns from pseudo-labels.
+
+    Raises:
+        ConfigRefusal: its teachers were trained on what its trials would be compared on.
+    """
+    if experiment.teachers:
+        raise ConfigRefusal(
+            f"{experiment.name} learns from pseudo-labels of {some(experiment.teachers)}, trained on the very patches "
+            "of the inner split that trials are compared on.",
+            "trials that learn from labels alone",
+            "search with training.pseudo_labels: null in a base of its own, then give the student what won.",
         )
 
 
@@ -102,9 +117,11 @@ def base_value(base: Experiment, key: str, parameter: Parameter) -> Any:
 
 
 def base_values(sweep: Sweep, base: Experiment) -> Values | None:
-    """The base's own values of what is searched; None where one lies outside of the space."""
+    """The base's own values of what is searched, as the space spells them; None where one lies outside of it."""
     values = {key: base_value(base, key, one) for key, one in sweep.parameters.items()}
-    return values if all(one.holds(values[key]) for key, one in sweep.parameters.items()) else None
+    if not all(one.holds(values[key]) for key, one in sweep.parameters.items()):
+        return None
+    return {key: one.spelled(values[key]) for key, one in sweep.parameters.items()}
 
 
 def shown_value(value: Any) -> str:

@@ -33,7 +33,7 @@ def check_optuna() -> None:
         raise MachineRefusal(
             f"A sweep needs Optuna, and it cannot be imported: {error}.",
             f"optuna {LEAST_OPTUNA} or later",
-            f"pip install 'optuna>={LEAST_OPTUNA}'",
+            f"python -m pip install 'optuna>={LEAST_OPTUNA}' (with --no-deps: colorlog, packaging and tqdm too)",
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -96,8 +96,11 @@ def _distribution(parameter: Parameter) -> optuna.distributions.BaseDistribution
 
 def _as_optuna(values: Values, sweep: Sweep) -> dict[str, Any]:
     """Optuna's categories are words: choices of any kind are written as JSON."""
-    chosen = {key for key, parameter in sweep.parameters.items() if parameter.choices is not None}
-    return {key: json.dumps(value) if key in chosen else value for key, value in values.items()}
+    result = {}
+    for key, parameter in sweep.parameters.items():
+        value = parameter.spelled(values[key])
+        result[key] = value if parameter.choices is None else json.dumps(value)
+    return result
 
 
 def _as_values(params: dict[str, Any], sweep: Sweep) -> Values:
@@ -108,14 +111,18 @@ def _as_values(params: dict[str, Any], sweep: Sweep) -> Values:
 def _remembered(
     one: Trial, sweep: Sweep, distributions: dict[str, optuna.distributions.BaseDistribution]
 ) -> optuna.trial.FrozenTrial:
+    """An ended trial as Optuna knows it.
+
+    A failed one is told as stopped before its first epoch: TPE ranks such below all others, and keeps away from
+    them. Of Optuna's own failed trials it would learn nothing, and try the like again.
+    """
     import optuna
 
-    states = optuna.trial.TrialState
-    state = {"finished": states.COMPLETE, "pruned": states.PRUNED, "failed": states.FAIL}[one.state]
+    states, failed = optuna.trial.TrialState, one.state == "failed"
     return optuna.trial.create_trial(
-        state=state,
+        state=states.COMPLETE if one.state == "finished" else states.PRUNED,
         value=one.objective,
         params=_as_optuna(one.values, sweep),
         distributions=distributions,
-        intermediate_values=dict(enumerate(one.aucs, 1)),
+        intermediate_values={} if failed else dict(enumerate(one.aucs, 1)),
     )

@@ -7,7 +7,6 @@ first fold is scored by no trial: what decides never sees what is reported.
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,21 +14,22 @@ from pathlib import Path
 
 from histoblend.config_experiment import Experiment
 from histoblend.config_files import configs_folder, load_experiment
-from histoblend.errors import ArtifactRefusal, ConfigRefusal
+from histoblend.errors import ConfigRefusal
 from histoblend.execution.costs import Clock, Estimate, task_work
-from histoblend.execution.records import differing_keys
+from histoblend.execution.preflight import PlannedExperiment, available_memory
 from histoblend.preparation import Prepared, Request, prepare
 from histoblend.reporting.progress import Display, duration
 from histoblend.searching.confirmation import Winner, confirm
-from histoblend.searching.opening import Opened, opened, planned_as, refuse_estimators
-from histoblend.searching.space import Values, base_values, check_space, trial_experiment
+from histoblend.searching.feasible import obstacle
+from histoblend.searching.opening import Opened, opened, planned_as, refuse_estimators, run_of
+from histoblend.searching.space import Values, base_values, check_space, refuse_students, trial_experiment
 from histoblend.searching.study import Proposal, check_optuna, propose
-from histoblend.searching.sweep_config import Sweep, load_sweep
+from histoblend.searching.sweep_config import Sweep, load_sweep, same
+from histoblend.searching.sweep_record import keep_or_compare
 from histoblend.searching.sweep_report import printed_space, printed_trials, trial_line, write_reports
 from histoblend.searching.trial_records import Trial, best_trial, read_trials, sweep_folder, write_trial
-from histoblend.searching.trials import run_trial
+from histoblend.searching.trials import FOLD, forget_state, run_trial
 from histoblend.training.observer import Observer
-from histoblend.workspace import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,13 @@ class Search:
     prepared: Prepared
     configs: Path
     trials: int
+    free_memory: float | None = None
+    """Bytes of main memory before the first trial; None where the system does not tell."""
+
+    @property
+    def base(self) -> PlannedExperiment:
+        """The base as the plan has it."""
+        return planned_as(self.prepared, self.sweep.base)
 
     @property
     def folder(self) -> Path:
@@ -61,14 +68,15 @@ class Search:
         return trial_experiment(self.sweep, values, self.configs, self.prepared.plan.overrides)
 
     def seconds(self) -> tuple[float, float]:
-        """Estimates: one trial to its end, and all folds of the base, at the base's size."""
-        prepared, base = self.prepared, planned_as(self.prepared, self.sweep.base)
+        """Estimates: one trial to its end, and all folds and seeds of the base, at the base's size."""
+        prepared, base = self.prepared, self.base
         device, trial = prepared.device, self.experiment({})
         outer = len(prepared.competition.train) * (prepared.plan.folds.count - 1) // prepared.plan.folds.count
         inner = int(outer * trial.training.inner_fraction)
         sizes = (outer - inner, inner * trial.training.epochs, 0)
         one = task_work(trial, base.work.network, sizes, 1).seconds(device.kind, device.threads)
-        return one, base.work.seconds(device.kind, device.threads) * prepared.plan.folds.count
+        tasks = prepared.plan.folds.count * len(prepared.planned)
+        return one, base.work.seconds(device.kind, device.threads) * tasks
 
 
 def run_sweep(request: SweepRequest, display: Display, environment: Mapping[str, str]) -> list[Trial]:
@@ -83,7 +91,7 @@ def run_sweep(request: SweepRequest, display: Display, environment: Mapping[str,
         return []
     check_optuna()
     with opened(search.prepared, display) as ready:
-        _check_same(search, ready)
+        keep_or_compare(search.sweep, ready.record(search.experiment({})), search.folder)
         trials = _run_trials(search, ready, display)
     best = best_trial(trials)
     display.show(printed_trials(search.sweep, trials, best))
@@ -108,54 +116,28 @@ def _opened_search(request: SweepRequest, display: Display, environment: Mapping
         raise ConfigRefusal(f"--trials {trials}: there is nothing to search with.", "1 trial or more")
     base = load_experiment(sweep.base, configs)
     refuse_estimators(base, "its trials would have no epochs to watch")
-    run = dataclasses.replace(request.run, experiments=(sweep.base,))
-    prepared = prepare(run, display, environment)
+    refuse_students(base)
+    prepared = prepare(run_of(sweep.base, request.run, FOLD), display, environment)
     check_space(sweep, configs, prepared.plan.overrides)
-    return Search(sweep, prepared, configs, trials)
+    return Search(sweep, prepared, configs, trials, available_memory())
 
 
 def _preview(search: Search, display: Display) -> None:
-    base = planned_as(search.prepared, search.sweep.base).experiment
-    display.show(printed_space(search.sweep, base))
+    display.show(printed_space(search.sweep, search.base.experiment))
     trial, confirming = search.seconds()
-    folds = search.prepared.plan.folds.count
+    folds, seeds = search.prepared.plan.folds.count, len(search.prepared.planned)
     display.tell(
         f"{search.trials} trials of about {duration(trial)} each, less where they are stopped early: "
-        f"{duration(search.trials * trial)} at most; then base and winner on {folds} folds: "
-        f"{duration(2 * confirming)}. Estimates on {search.prepared.device.name}, at the base's size."
+        f"{duration(search.trials * trial)} at most; then base and winner on {folds} folds"
+        f"{f' with {seeds} seeds' if seeds > 1 else ''}: {duration(2 * confirming)}. "
+        f"Estimates on {search.prepared.device.name}, at the base's size."
     )
     display.tell("Dry run: nothing was trained.")
 
 
-def _check_same(search: Search, ready: Opened) -> None:
-    """Refuse to go on with trials of another space, base, data set or split."""
-    record = ready.record(search.experiment({})).content
-    sweep = search.sweep.model_dump(mode="json", exclude={"trials"})
-    told = {"sweep": sweep, **{key: record[key] for key in ("experiment", "precision", "data", "folds")}}
-    content = json.loads(json.dumps(told))  # as it will be read: a tuple is a list
-    path = search.folder / "sweep.json"
-    if not read_trials(search.folder):
-        write_json(path, content)
-        return
-    if not path.exists():
-        raise ArtifactRefusal(
-            f"{path} is missing, and there are trials beside it.",
-            "the record of what they tried",
-            f"restore it, or move {search.folder} away.",
-        )
-    if differences := differing_keys(read_json(path), content):
-        raise ArtifactRefusal(
-            f"Sweep {search.sweep.name} has changed since its trials in {search.folder} were made:\n  "
-            + "\n  ".join(line for _, line in differences),
-            "the space, base, data and folds it was started with",
-            f"undo the change, give the sweep another name, or move {search.folder} away.",
-        )
-
-
 def _run_trials(search: Search, ready: Opened, display: Display) -> list[Trial]:
     sweep, trials = search.sweep, read_trials(search.folder)
-    base = planned_as(search.prepared, sweep.base).experiment
-    first = base_values(sweep, base)
+    first = base_values(sweep, search.base.experiment)
     if first is None:
         display.tell(f"{sweep.base} lies outside of the space, so no trial is the unchanged base.")
     if trials:
@@ -168,6 +150,7 @@ def _run_trials(search: Search, ready: Opened, display: Display) -> list[Trial]:
             trial_line(trials[-1], search.trials, best_trial(trials))
             + f", left about {duration(clock.left())}"
         )
+    forget_state(search.folder)  # where a kill fell between the last record and this
     return trials
 
 
@@ -177,14 +160,15 @@ def _next_trial(
     display, clock = told
     number, started = len(ended) + 1, time.monotonic()
     proposal = propose(search.sweep, search.experiment({}).training.epochs, ended, first)
-    twin = next((one for one in ended if one.values == proposal.values), None)
+    twin = next((one for one in ended if same(one.values, proposal.values)), None)
     if twin is not None:  # training is deterministic, so it would end the same
-        note = f"same values as trial {twin.number}"
+        note = f"same values as trial {twin.number}" + (f": {twin.note}" if twin.note else "")
         trial = dataclasses.replace(twin, number=number, seconds=0.0, note=note)
     else:
         with display.training(f"[{number}/{search.trials}] {search.sweep.name}", clock) as observer:
             trial = _trained(number, proposal, search, ready, observer)
     write_trial(search.folder, trial)
+    forget_state(search.folder)  # only now: killed in between, the trial would have to be made again
     clock.finish(time.monotonic() - started)
     return trial
 
@@ -194,4 +178,6 @@ def _trained(number: int, proposal: Proposal, search: Search, ready: Opened, obs
         experiment = search.experiment(proposal.values)
     except ConfigRefusal as refusal:  # each value is taken, but not all of them together
         return Trial(number, proposal.values, "failed", note=refusal.found)
+    if note := obstacle(experiment, search.base, search.prepared, search.free_memory):
+        return Trial(number, proposal.values, "failed", note=note)
     return run_trial(number, proposal, experiment, ready, search.folder, observer)

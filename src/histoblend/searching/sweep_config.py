@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from histoblend.config_check import validated
-from histoblend.config_experiment import Experiment, Settings
+from histoblend.config_experiment import Experiment
 from histoblend.config_files import config_names, load_experiment, without_name
+from histoblend.config_training import Settings
 from histoblend.errors import ConfigRefusal, nearest
 from histoblend.models.registry import check_network
 from histoblend.yaml_files import read_yaml
 
-STEP_TOLERANCE = 1e-6  # of a step, by which a value may lie beside the grid
+STEP_TOLERANCE = 1e-8  # of a step, by which a value may lie beside the grid: Optuna's
+
+# What a search would turn into nonsense, and why.
+UNSEARCHABLE = {
+    "name": "a name changes nothing",
+    "role": "a role changes nothing",
+    "seed": "the best of many seeds is luck",
+    "seeds": "trials have one seed",
+    "searched": "it changes nothing",
+    "views": "trials are compared with one view",
+    "training.inner_fraction": "trials are compared on one inner split",
+    "training.save_model": "it changes nothing",
+    "training.tensorboard": "it changes nothing",
+    "training.pseudo_labels": "teachers were trained on the inner split that trials are compared on",
+}
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two settings say the same: 0 is 0.0, but true is not 1, however deep inside."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    return bool(one == other)
 
 
 class Parameter(Settings):
@@ -37,7 +64,8 @@ class Parameter(Settings):
         if self.choices is not None:
             if {"low", "high", "log", "step"} & self.model_fields_set:
                 raise ValueError("choices stand alone, or low and high without choices")
-            if len(self.choices) < 2 or any(self.choices.count(one) > 1 for one in self.choices):
+            places = [self.place(one) for one in self.choices]
+            if len(places) < 2 or places != list(range(len(places))):
                 raise ValueError("choices needs two values or more, each once")
         elif self.low is None or self.high is None:
             raise ValueError("needs low and high, or choices")
@@ -62,7 +90,7 @@ class Parameter(Settings):
     def holds(self, value: Any) -> bool:
         """Whether `value` is one that may be tried."""
         if self.choices is not None:
-            return value in self.choices
+            return any(same(one, value) for one in self.choices)
         if (
             isinstance(value, bool)
             or not isinstance(value, int | float)
@@ -74,6 +102,16 @@ class Parameter(Settings):
             return False
         steps = (value - self.low) / self.step if self.step else 0.0
         return abs(steps - round(steps)) < STEP_TOLERANCE
+
+    def place(self, value: Any) -> int:
+        """Which of the choices `value` is, from 0."""
+        return next(place for place, one in enumerate(self.choices or ()) if same(one, value))
+
+    def spelled(self, value: Any) -> Any:
+        """A value that it holds as the space spells it: a base's 0.0 as the choice 0, its 3.0 as the whole number 3."""
+        if self.choices is not None:
+            return self.choices[self.place(value)]
+        return int(value) if self.whole else float(value)
 
     def __str__(self) -> str:
         """In words, for people."""

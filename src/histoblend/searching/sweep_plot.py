@@ -96,4 +96,4 @@ def _draw_setting(axes: Axes, key: str, parameter: Parameter, trials: Sequence[T
 
 
 def _place(value: object, parameter: Parameter) -> float:
-    return float(value) if parameter.choices is None else float(parameter.choices.index(value))  # type: ignore[arg-type]
+    return float(value) if parameter.choices is None else float(parameter.place(value))  # type: ignore[arg-type]

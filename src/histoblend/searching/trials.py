@@ -13,6 +13,7 @@ import numpy as np
 
 from histoblend.config_experiment import Experiment
 from histoblend.errors import ConfigRefusal
+from histoblend.searching.feasible import fault_of_values
 from histoblend.searching.opening import Opened
 from histoblend.searching.trial_records import State, Trial
 from histoblend.training.observer import Observer
@@ -78,22 +79,37 @@ def run_trial(
 ) -> Trial:
     """Train one trial, from where it stood if it was killed; what fails is told by the trial's state.
 
+    Its saved state stays (`forget_state`) until its record is written.
+
     Raises:
-        MachineRefusal: memory, weights or a process of the feed are missing, which is no fault of the values.
+        MachineRefusal: weights or a process of the feed are missing, which is no fault of the values.
     """
     watch = Watch(proposal.hopeless)
     state: State = "failed"
     score, note = None, ""
-    scratch = folder / "state"
     try:
-        _fit(watched(experiment), ready, scratch, observer, watch)
+        _fit(watched(experiment), ready, _states(folder), observer, watch)
         state, score = "finished", objective(experiment, watch.aucs)
     except _Stopped as stop:
         state, note = stop.state, stop.note
     except ConfigRefusal as refusal:
         note = refusal.found
-    shutil.rmtree(scratch, ignore_errors=True)
+    except Exception as error:
+        found = fault_of_values(error)
+        if found is None:
+            raise
+        note = found
     return Trial(number, proposal.values, state, score, watch.aucs, watch.seconds, note)
+
+
+def forget_state(folder: Path) -> None:
+    """Take away what an ended trial had saved."""
+    shutil.rmtree(_states(folder), ignore_errors=True)
+
+
+def _states(folder: Path) -> Path:
+    """Where the trial that is running saves its state."""
+    return folder / "state"
 
 
 def _fit(experiment: Experiment, ready: Opened, scratch: Path, observer: Observer, watch: Watch) -> None:

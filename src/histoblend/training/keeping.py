@@ -8,7 +8,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from histoblend.config_experiment import Training
+from histoblend.config_training import Training
 from histoblend.data.batches import FeedWorkers, TrainingFeed
 from histoblend.training.callbacks import EpochRecord
 from histoblend.training.normalisation import has_statistics, recompute_statistics

@@ -14,7 +14,7 @@ from histoblend.data.folds import inner_split
 from histoblend.data.training_rows import TrainingRows
 from histoblend.errors import ArtifactRefusal
 from histoblend.inference.predict import network_logits, view_logits
-from histoblend.models.dihedral_fold import folded_model
+from histoblend.models.dihedral_fold import exported_model, folded_model
 from histoblend.models.outputs import probability_model
 from histoblend.training.fit import PREDICTION_BATCH, FitJob, InnerRows, fit
 from histoblend.training.observer import Observer
@@ -36,7 +36,7 @@ def train_network(task: Task, inputs: TaskInputs, views: tuple[int, ...], observ
     inference = folded_model(model)
     if task.experiment.training.save_model:
         with atomic_write(task.folder.saved_model) as temporary:
-            probability_model(inference).save(temporary)
+            probability_model(exported_model(model)).save(temporary)
 
     images = {"train": inputs.pack.train_images(), "test": inputs.pack.test_images()}
 

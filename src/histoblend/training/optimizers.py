@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from histoblend.config_experiment import Optimizer
+from histoblend.config_training import Optimizer
 
 
 @keras.saving.register_keras_serializable("histoblend")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from histoblend.config_experiment import PseudoLabels
+from histoblend.config_training import PseudoLabels
 from histoblend.data.training_rows import TaughtPatches, TrainingRows, targets
 from histoblend.errors import ConfigRefusal
 from histoblend.inference.predict import probabilities

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from histoblend.config_experiment import Schedule
+from histoblend.config_training import Schedule
 
 
 def _constant(progress: np.ndarray, schedule: Schedule) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from histoblend.config_experiment import Training
+from histoblend.config_training import Training
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def check_teachers(
                     f"fold {', '.join(map(str, missing))} in {workspace.folder}.",
                     "teachers in the plan, named in --experiments, or trained on that fold in the output folder "
                     "(predictions that were added are of no fold)",
-                    f"train it first, or in one run: --experiments {','.join((*one.teachers, one.name))}",
+                    f"train it first, or in one run: ./run.sh run PLAN --experiments {','.join((*one.teachers, one.name))}",
                 )
 
 

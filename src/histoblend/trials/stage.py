@@ -2,70 +2,25 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from histoblend.config_files import configs_folder, load_plan
-from histoblend.data.pack import Pack
-from histoblend.data.split import Split
 from histoblend.errors import ArtifactRefusal, DataRefusal, MachineRefusal, Refusal, some
-from histoblend.execution.in_process import Job, run_jobs
-from histoblend.execution.preflight import PlannedExperiment
-from histoblend.models.registry import find_network
+from histoblend.execution.in_process import run_jobs
 from histoblend.preparation import Prepared, chosen_folds, default_output, introduce
 from histoblend.preparation import Request as RunRequest
-from histoblend.reporting.networks_page import BUSY_CORES
 from histoblend.reporting.progress import Display, duration
-from histoblend.training.task import TaskInputs, is_done
+from histoblend.training.task import is_done
+from histoblend.trials.ground import Ground, TrialRequest, description, make_job, planned_trial
 from histoblend.trials.length import Length, length_for
-from histoblend.trials.provenance import about, cores_of_others, machine, read_busy
-from histoblend.trials.recipe import Asked, Trial, chosen_trials
+from histoblend.trials.measuring import measure_all
+from histoblend.trials.provenance import machine
+from histoblend.trials.recipe import Trial, chosen_trials
 from histoblend.trials.record import Content, keep, kept_record
 from histoblend.workspace import Workspace, fingerprint, locked, read_json, scratch_folder
-
-LENGTH = {"epochs", "samples_per_epoch"}  # what the measured rate decides
-
-
-@dataclass(frozen=True)
-class TrialRequest:
-    """What the user typed."""
-
-    asked: Asked
-    plan: str = "mini"
-    data: Path | None = None
-    output: Path | None = None
-    fold: int = 0
-    minutes: float = 4.0
-    speed_seconds: float = 8.0
-    speeds_only: bool = False
-    remeasure: bool = False
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What all trials share."""
-
-    request: TrialRequest
-    prepared: Prepared
-    packed: Pack
-    split: Split
-    inputs: TaskInputs
-    display: Display
-
-    @property
-    def workspace(self) -> Workspace:
-        """The output folder of the trials."""
-        return self.prepared.workspace
-
-    @property
-    def training_patches(self) -> int:
-        """In all folds but the one that is scored."""
-        return int((self.split.folds["fold"] != self.request.fold).sum())
 
 
 def run_trials(request: TrialRequest, display: Display, environment: Mapping[str, str]) -> list[Content]:
@@ -122,116 +77,6 @@ def prepare_trials(
     folds = chosen_folds(plan, RunRequest(folds=(request.fold,)))
     scratch = scratch_folder(workspace, environment)
     return Prepared(workspace, scratch, source, plan, folds, device, [], []), trials
-
-
-def measure_all(trials: Sequence[Trial], ground: Ground) -> list[Content]:
-    """The speeds of all trials, before anything is trained: a quiet machine is needed for this part only."""
-    waiting = [trial for trial in trials if not has_speeds(trial, ground)]
-    if waiting:
-        before = read_busy()
-        time.sleep(1.0)
-        load = cores_of_others(before, read_busy())
-        if load is not None and load > BUSY_CORES:
-            ground.display.warn(
-                f"Others keep {load:.1f} cores of this machine busy: the rates measured now will be too low."
-            )
-    for number, trial in enumerate(waiting, 1):
-        record = measured(trial, ground)
-        keep(ground.workspace, record)
-        ground.display.tell(f"[{number}/{len(waiting)}] {trial.name}: {speed_sentence(record)}")
-    return [kept_record(ground.workspace, trial.name) for trial in trials]
-
-
-def speed_sentence(record: Content) -> str:
-    """What was measured, in a line."""
-    if record["refused"]:
-        return str(record["refused"])
-    speeds = record["speeds"]
-    return f"{speeds['train']:,.0f} images/s in training, {speeds['predict']:,.0f} in prediction"
-
-
-def has_speeds(trial: Trial, ground: Ground) -> bool:
-    """Whether the speeds of this very network on this very machine are known."""
-    speeds = kept_record(ground.workspace, trial.name).get("speeds")
-    known = speeds is not None and speeds["key"] == speed_key(trial, ground)
-    return known and not ground.request.remeasure
-
-
-def speed_key(trial: Trial, ground: Ground) -> str:
-    """Identity of what a rate depends on: everything but the length, and the machine."""
-    settings = trial.experiment.model_dump(mode="json", exclude={"name", "role", "seed"})
-    settings["training"] = {key: value for key, value in settings["training"].items() if key not in LENGTH}
-    return fingerprint([settings, ground.packed.side, machine(ground.prepared.device)])
-
-
-def measured(trial: Trial, ground: Ground) -> Content:
-    """The record of a trial with its speeds; with the refusal in their place where it cannot be built."""
-    from histoblend.trials.speeds import prediction_rate, training_rate
-
-    record = kept_record(ground.workspace, trial.name)
-    if (record.get("speeds") or {}).get("key") != speed_key(trial, ground):
-        record["result"] = None  # of another recipe or machine; its artifacts stay where they are
-    record |= description(trial, ground)
-    before, seconds = read_busy(), ground.request.speed_seconds
-    try:
-        planned = planned_trial(trial, ground)
-        task = make_job(planned, ground, started=False).task()
-        speeds: Content = {
-            "train": training_rate(task, ground.inputs, seconds),
-            "predict": prediction_rate(task, ground.inputs, seconds),
-        }
-    except Refusal as refusal:
-        return record | {"speeds": None, "parameters": None, "macs": None, "refused": str(refusal)}
-    # Beside a card, the processes that augment are this one's children, and count as others.
-    others = cores_of_others(before, read_busy()) if ground.prepared.device.kind == "cpu" else None
-    speeds |= {"key": speed_key(trial, ground), "busy_cores": others, "date": time.strftime("%Y-%m-%d")}
-    speeds |= {"batch_size": trial.experiment.training.batch_size, "precision": task.precision}
-    work = planned.work
-    return record | {"parameters": work.parameters, "macs": work.macs, "speeds": speeds, "refused": None}
-
-
-def description(trial: Trial, ground: Ground) -> Content:
-    """What is tried, on what data, on what machine."""
-    experiment, competition = trial.experiment, ground.prepared.competition
-    return {
-        "name": trial.name,
-        "network": experiment.network.name,
-        "network_parameters": experiment.network.parameters,
-        "family": find_network(experiment.network.name).family,
-        "recipe": trial.recipe,
-        "weights": trial.weights,
-        "input_size": experiment.input_size or ground.packed.side,
-        "data": {
-            "name": competition.name,
-            "fingerprint": ground.packed.fingerprint,
-            "folds": ground.split.fingerprint,
-            "synthetic": competition.synthetic,
-        },
-        "command": shlex.join(["histoblend", *sys.argv[1:]]),
-        **about(ground.prepared.device),
-    }
-
-
-def planned_trial(trial: Trial, ground: Ground) -> PlannedExperiment:
-    """The trial with its costs, as the pipeline takes it."""
-    from histoblend.execution.preflight import plan_work
-
-    prepared = ground.prepared
-    patches = (len(ground.split.folds), 0)
-    frame = (ground.packed.side, len(prepared.competition.classes))
-    return plan_work([trial.experiment], prepared.plan.tta, patches, prepared.plan.folds.count, frame)[0]
-
-
-def make_job(planned: PlannedExperiment, ground: Ground, *, started: bool) -> Job:
-    """The trial's one task; `started` writes down with what it starts, and refuses what has changed since."""
-    from histoblend.pipeline import fresh_record, make_jobs
-
-    prepared = replace(ground.prepared, planned=[planned])
-    if started:
-        return make_jobs(prepared, ground.packed, ground.split)[0]
-    record = fresh_record(planned.experiment, prepared, ground.packed, ground.split)
-    folder = ground.workspace.experiment(planned.experiment.name)
-    return Job(planned, folder, ground.request.fold, record, 0.0)
 
 
 def try_one(trial: Trial, ground: Ground) -> Content:
