@@ -140,6 +140,12 @@ class Heard(Display):
 
 
 @pytest.fixture(scope="session")
+def listening() -> type[Heard]:
+    """The display that remembers, to be made as often as a test needs one."""
+    return Heard
+
+
+@pytest.fixture(scope="session")
 def finished_once(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The output of one whole toy run and what it said."""
     project = tmp_path_factory.mktemp("finished")

@@ -280,7 +280,8 @@ def test_each_network_takes_a_step_in_half_precision_and_predicts(name, tmp_path
     import keras
 
     from histoblend.data.augmentations import resolve_augmentation
-    from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed
+    from histoblend.data.batches import Sampling, TrainingFeed
+    from histoblend.data.feed_workers import FeedWorkers
     from histoblend.data.training_rows import TrainingRows
     from histoblend.inference.predict import network_logits, view_logits
     from histoblend.training.fit import FitJob, build_model, compile_model

@@ -7,7 +7,9 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,29 +21,8 @@ from histoblend.errors import ArtifactRefusal, ConfigRefusal
 from histoblend.pipeline import run
 from histoblend.predicting.trained import load_trained
 from histoblend.preparation import Prepared, Request, prepare
-from histoblend.reporting.progress import Display
 from histoblend.training.teachers import check_teachers
 from histoblend.workspace import Workspace
-
-
-class Lines(Display):
-    """A display that keeps its lines."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.console.width = 200
-        self.lines: list[str] = []
-
-    def tell(self, text: str) -> None:
-        self.lines.append(text)
-
-    warn = tell
-
-    def show(self, table: object) -> None:
-        with self.console.capture() as capture:
-            self.console.print(table)
-        self.lines.append(capture.get())
-
 
 # The student stands in its plan before its teachers.
 CONFIGS = {
@@ -78,19 +59,30 @@ def configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def again(toy: Path, output: Path, **request: object) -> tuple[pd.DataFrame, str]:
-    lines = Lines()
-    ranking = run(Request("taught", toy, output, **request), lines, dict(os.environ))
-    return ranking, "\n".join(lines.lines)
+Again = Callable[..., tuple[pd.DataFrame, str]]
+
+
+@pytest.fixture
+def again(listening: type[Any]) -> Again:
+    """Runs the plan, and what it said."""
+
+    def run_it(toy: Path, output: Path, **request: object) -> tuple[pd.DataFrame, str]:
+        heard = listening()
+        ranking = run(Request("taught", toy, output, **request), heard, dict(os.environ))
+        return ranking, heard.text
+
+    return run_it
 
 
 @pytest.fixture(scope="module")
-def output_once(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def output_once(
+    toy: Path, tmp_path_factory: pytest.TempPathFactory, listening: type[Any]
+) -> tuple[Path, str]:
     project = tmp_path_factory.mktemp("taught")
-    lines = Lines()
+    heard = listening()
     environment = {"HISTOBLEND_CONFIGS": str(written(project / "configs"))}
-    run(Request("taught", toy, project / "output"), lines, environment)
-    return project / "output", "\n".join(lines.lines)
+    run(Request("taught", toy, project / "output"), heard, environment)
+    return project / "output", heard.text
 
 
 @pytest.fixture
@@ -115,12 +107,12 @@ def test_teachers_go_first_and_the_run_says_what_was_learned_from(output_once: t
     assert "learned from test patches" in text
 
 
-def test_a_second_run_does_nothing_again(toy: Path, output: Path):
+def test_a_second_run_does_nothing_again(again: Again, toy: Path, output: Path):
     _, text = again(toy, output)
     assert "6 of 6 tasks are done already." in text
 
 
-def test_a_student_alone_goes_by_what_is_finished(toy: Path, output: Path):
+def test_a_student_alone_goes_by_what_is_finished(again: Again, toy: Path, output: Path):
     shutil.rmtree(output / "experiments/student")
     _, text = again(toy, output, experiments=("student",), folds=(0,))
     assert "[1/1] student fold 0: AUC" in text
@@ -132,14 +124,14 @@ def test_a_student_alone_goes_by_what_is_finished(toy: Path, output: Path):
 
 
 def test_teachers_that_are_nowhere_are_refused_before_anything_is_done(
-    toy: Path, tmp_path: Path, configs: Path
+    again: Again, toy: Path, tmp_path: Path, configs: Path
 ):
     with pytest.raises(ConfigRefusal, match="student learns from first, which is not in this run"):
         again(toy, tmp_path / "output", experiments=("student",), dry_run=True)
     assert not (tmp_path / "output").exists()
 
 
-def test_a_changed_teacher_is_a_changed_student(toy: Path, output: Path):
+def test_a_changed_teacher_is_a_changed_student(again: Again, toy: Path, output: Path):
     shutil.rmtree(output / "experiments/first")
     with pytest.raises(
         ArtifactRefusal, match=r"student has changed (.|\n)*teachers\.first: \w{12} -> \w{12}"
@@ -147,7 +139,7 @@ def test_a_changed_teacher_is_a_changed_student(toy: Path, output: Path):
         again(toy, output, settings=("training.batch_size=8",), experiments=("first", "student"))
 
 
-def test_a_damaged_teacher_comes_back_the_same_and_the_student_stands(toy: Path, output: Path):
+def test_a_damaged_teacher_comes_back_the_same_and_the_student_stands(again: Again, toy: Path, output: Path):
     table = output / "experiments/first/fold_0/test.csv"
     whole = table.read_bytes()
     table.write_bytes(whole[:-5])
@@ -156,7 +148,7 @@ def test_a_damaged_teacher_comes_back_the_same_and_the_student_stands(toy: Path,
     assert table.read_bytes() == whole
 
 
-def test_another_table_of_a_teacher_is_refused(toy: Path, output: Path):
+def test_another_table_of_a_teacher_is_refused(again: Again, toy: Path, output: Path):
     folder = output / "experiments/first/fold_0"
     done = json.loads((folder / "done.json").read_text())
     student = output / "experiments/student/fold_0/done.json"
@@ -167,7 +159,19 @@ def test_another_table_of_a_teacher_is_refused(toy: Path, output: Path):
         again(toy, output)
 
 
-def test_a_dry_run_knows_finished_students(toy: Path, output: Path):
+def test_a_stale_student_that_was_not_asked_for_is_left_out(again: Again, toy: Path, output: Path):
+    """A teacher's table has changed since, and this run trains another experiment."""
+    student = output / "experiments/student/fold_0/done.json"
+    record = json.loads(student.read_text())
+    student.write_text(json.dumps(record | {"teachers": record["teachers"] | {"first": "another"}}))
+    ranking, text = again(toy, output, experiments=("texture", "first"))
+    assert "student learned from another table of first than is there now: left out." in text
+    weights = json.loads((output / "ensembles/taught_logit_mean/weights.json").read_text())["weights"]
+    assert set(weights) == {"first"}
+    assert ranking is not None
+
+
+def test_a_dry_run_knows_finished_students(again: Again, toy: Path, output: Path):
     _, text = again(toy, output, dry_run=True)
     assert "0 tasks to do" in text
 
@@ -190,7 +194,7 @@ def test_data_without_a_test_part_has_no_pseudo_labels(tmp_path: Path):
 
 
 def test_known_labels_of_test_patches_are_no_part_of_it(
-    toy: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+    again: Again, toy: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """A student trained where all test labels are known and turned round is the same file for file."""
     before = {path.name: path.read_bytes() for path in (output / "experiments/student/fold_0").glob("*.csv")}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from histoblend import requirements
 
@@ -26,6 +29,30 @@ def test_a_bare_python_lacks_all_by_name_without_markers():
     missing = listed(SCRIPT, "-S").split()
     assert {"albumentations==2.0.8", "opencv-python-headless>=4.10"} <= set(missing)
     assert not any(";" in one or one.startswith("python_") for one in missing)
+
+
+def test_what_optuna_imports_is_installed_beside_it(monkeypatch: pytest.MonkeyPatch):
+    """On Kaggle with --no-deps: `import optuna` needs these, and not alembic or sqlalchemy."""
+    real, gone = importlib.util.find_spec, {"colorlog", "tqdm"}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in gone else real(name))
+    assert requirements.missing(["numpy>=2", "optuna>=4"]) == ["colorlog", "tqdm"]
+    assert requirements.missing(["numpy>=2"]) == []
+
+
+def test_optuna_needs_no_more_than_what_is_listed_beside_it():
+    check = """
+import sys
+class Gone:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("alembic", "sqlalchemy", "mako", "greenlet"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Gone())
+from histoblend.searching.study import check_optuna, propose
+from histoblend.searching.sweep_config import Sweep
+check_optuna()
+propose(Sweep(name="s", base="b", parameters={"x": {"low": 0, "high": 1}}), 3, [], None)
+"""
+    subprocess.run([sys.executable, "-c", check], check=True)
 
 
 def test_only_what_is_absent_is_listed(tmp_path: Path):

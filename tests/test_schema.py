@@ -218,7 +218,8 @@ PLANS = [
 RATE = "optimizer.learning_rate: {low: 0.1, high: 1}"
 SWEEPS = [
     (f"base: first\nparameters: {{{RATE}}}", True),
-    ("base: first\nparameters: {network: {choices: [small_vgg, course_cnn]}, optimizer.clip_norm: {choices: [1, null]}}", True),
+    ("base: first\nparameters: {network: {choices: [small_vgg, course_cnn]}}", True),
+    ("base: first\nparameters: {optimizer.clip_norm: {choices: [1, null]}}", True),
     ("base: first\nparameters: {network.dropout: {choices: [0, 0.2]}}", True),
     (f"base: first\nparameters: {{{RATE}}}\ntrial_settings: {{training: {{epochs: 3}}}}", True),
     (f"base: first\nparameters: {{{RATE}}}\ntrial_settings: {{training: {{epoch: 3}}}}", False),

@@ -161,7 +161,8 @@ def trained() -> list[Any]:
 
 @pytest.mark.parametrize("path", trained())
 def test_every_network_builds_and_takes_a_step(path: Path, tmp_path: Path):
-    from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed
+    from histoblend.data.batches import Sampling, TrainingFeed
+    from histoblend.data.feed_workers import FeedWorkers
     from histoblend.data.training_rows import TrainingRows
     from histoblend.training.fit import FitJob, build_model, compile_model
 

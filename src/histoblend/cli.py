@@ -242,6 +242,9 @@ def trial(
     input_size: Annotated[
         int, typer.Option(help="Side in pixels at which all see the patch; 0: as each says.", min=0)
     ] = 96,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Start --networks without their published weights.")
+    ] = False,
     plan: Annotated[str, typer.Option(help="Plan whose data, folds and TTA apply.")] = "mini",
     fold: Annotated[int, typer.Option(help="The fold that is scored.")] = 0,
     data: Annotated[Path | None, typer.Option(help="Data folder, as in run.")] = None,
@@ -266,7 +269,7 @@ def trial(
     from histoblend.trials.recipe import Asked
     from histoblend.trials.stage import run_trials
 
-    asked = Asked(_names(networks), _names(experiments), recipe, input_size or None)
+    asked = Asked(_names(networks), _names(experiments), recipe, input_size or None, random_weights)
     request = TrialRequest(asked, plan, data, output, fold, minutes, speed_seconds, speeds_only, remeasure)
     run_trials(request, Display(), os.environ)
 

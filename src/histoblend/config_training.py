@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+ONE_CYCLE_CLIMB = 0.3  # of the training, where the file gives no warm-up
 
 
 class Settings(BaseModel):
@@ -40,7 +41,7 @@ class Schedule(Settings):
     name: Literal["constant", "step", "plateau", "cosine", "one_cycle"] = "cosine"
     """Shape of the schedule."""
     warmup: Fraction = 0.0
-    """Share of the training over which the rate climbs linearly from near zero (one_cycle: to the peak)."""
+    """Share of the training over which the rate climbs linearly from near zero (one_cycle: to the peak, 0 for 0.3)."""
     hold: Fraction = 0.0
     """Share of the training at its end over which the rate stays where its shape ends (cosine: at `final`)."""
     final: Annotated[float, Field(ge=0, le=1)] = 0.01
@@ -54,11 +55,17 @@ class Schedule(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> Schedule:
-        if self.warmup + self.hold >= 1:
-            raise ValueError(
-                f"warmup {self.warmup} and hold {self.hold} leave nothing of the training between them"
+        if self.climb + self.hold >= 1:
+            climb = f"warmup {self.climb}" + (
+                " (of one_cycle, where none is given)" if not self.warmup else ""
             )
+            raise ValueError(f"{climb} and hold {self.hold} leave nothing of the training between them")
         return self
+
+    @property
+    def climb(self) -> float:
+        """Share of the training over which the rate climbs."""
+        return self.warmup or (ONE_CYCLE_CLIMB if self.name == "one_cycle" else 0.0)
 
 
 class Stage(Settings):
@@ -151,6 +158,6 @@ class Training(Settings):
         if self.epochs <= len(self.stages):
             raise ValueError(
                 f"stages: {len(self.stages)} of them and the rest of the training take {len(self.stages) + 1} "
-                f"epochs at least; epochs is {self.epochs}"
+                f"epochs at least; epochs is {self.epochs}: set training.epochs to as many, or training.stages to []"
             )
         return self

@@ -41,7 +41,8 @@ def initialise(name: str, source: str, settings: Sequence[str], environment: Map
     old = load_experiment(source, configs)
     _check_source(source, old.name, configs)
     over = _laid_out(settings)
-    new = load_experiment(source, configs, {**over, "name": name})  # under its own name, the source may teach it
+    # Under its own name: its source may be among its teachers.
+    new = load_experiment(source, configs, {**over, "name": name})
     recipe = {"recipe": over["recipe"]} if "recipe" in over else {}  # what it brings need not be spelled out
     below = load_experiment(source, configs, recipe)
     content = {"base": old.name, **recipe, **differences(below, new)}

@@ -12,8 +12,8 @@ import pandas as pd
 
 from histoblend.config import Plan
 from histoblend.config_experiment import Experiment
-from histoblend.data.batches import FeedWorkers
 from histoblend.data.duplicates import shared_pixels
+from histoblend.data.feed_workers import FeedWorkers
 from histoblend.data.odd_files import odd_counts, odd_sentence
 from histoblend.data.pack import Pack, find_pack, pack
 from histoblend.data.pack_space import check_space, estimate_pack
@@ -273,4 +273,4 @@ def check_taught(jobs: Sequence[Job], workspace: Workspace) -> None:
         ArtifactRefusal: a teacher's table has changed.
     """
     for job in jobs:
-        check_tables(job.experiment, job.fold, job.tasks_folder, workspace)
+        check_tables(job.experiment, job.fold, workspace)

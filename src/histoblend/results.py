@@ -24,6 +24,7 @@ from histoblend.inference.tables import read_out_of_fold, read_test
 from histoblend.preparation import Prepared
 from histoblend.reporting.progress import Display
 from histoblend.reporting.ranking import printed_ranking, ranking_table
+from histoblend.training.teachers import changed_teachers
 from histoblend.workspace import Workspace, atomic_write, read_json, write_csv
 
 
@@ -69,8 +70,21 @@ def collect_all(
     for name in dict.fromkeys(unlike):
         if name not in kept:
             display.tell(f"{name} was trained with other settings than the plan's: left out.")
-    collected = [_collected(experiment, prepared.workspace, scoring) for experiment in kept.values()]
+    current = [one for one in kept.values() if not _outdated(one, prepared, display)]
+    collected = [_collected(experiment, prepared.workspace, scoring) for experiment in current]
     return [metrics for metrics in collected if metrics is not None]
+
+
+def _outdated(student: Experiment, prepared: Prepared, display: Display) -> bool:
+    """Whether the experiment learned, on any fold, from a table that its teacher has no more; told."""
+    folds = range(prepared.plan.folds.count)
+    changed = [name for fold in folds for name in changed_teachers(student, fold, prepared.workspace)]
+    if changed:
+        display.tell(
+            f"{student.name} learned from another table of {some(list(dict.fromkeys(changed)))} than is there now: "
+            f"left out. To do: ./run.sh archive {student.name} --output {prepared.workspace.folder}; train it again."
+        )
+    return bool(changed)
 
 
 def _collected(experiment: Experiment, workspace: Workspace, scoring: Scoring) -> Metrics | None:

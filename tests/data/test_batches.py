@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from histoblend.data.augmentations import resolve_augmentation
-from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed, batch_positions
+from histoblend.data.batches import Sampling, TrainingFeed, batch_positions
+from histoblend.data.feed_workers import FeedWorkers
 from histoblend.data.training_rows import TrainingRows, targets
 from histoblend.errors import MachineRefusal
 
@@ -158,7 +159,7 @@ def loaded(names: tuple[str, ...]) -> list[str]:
 def test_workers_load_neither_tensorflow_nor_keras():
     """What a spawned worker imports: this package's feed, and what unpickling its work brings along."""
     code = (
-        "import sys; from histoblend.data.batches import FeedWorkers, augmented_patches, _start_worker\n"
+        "import sys; from histoblend.data.feed_workers import FeedWorkers, augmented_patches, _start_worker\n"
         "_start_worker()\n"
         "print(sorted({'tensorflow', 'keras', 'torch', 'jax'} & set(sys.modules)))"
     )

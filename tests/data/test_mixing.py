@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed
+from histoblend.data.batches import Sampling, TrainingFeed
+from histoblend.data.feed_workers import FeedWorkers
 from histoblend.data.mixing import Mixture, drawn_mixture, mixed_images, mixed_targets
 from histoblend.data.training_rows import TaughtPatches, TrainingRows
 

@@ -153,7 +153,7 @@ def test_weights_are_looked_for_before_any_network_is_built(
 ) -> None:
     built: list[str] = []
     monkeypatch.setattr(preflight, "network_cost", lambda one, problem: built.append(one.name))
-    with pytest.raises(MachineRefusal, match="1 files"):
+    with pytest.raises(MachineRefusal, match="1 file of pretrained weights is nowhere"):
         plan_work([experiment(), experiment("pretrained", network="resnet50")], 4, PATCHES, 5, (96, 2))
     assert built == []
 

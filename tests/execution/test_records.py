@@ -223,11 +223,11 @@ def without(record: Record, *keys: str) -> Record:
     return Record(content)
 
 
-ADDED = ("recipe", "training.mixup", "training.stages", "optimizer.first_layer_rate", "network.crop")
+LATER = ("recipe", "seeds", "training.mixup", "training.stages", "optimizer.first_layer_rate")
 
 
 def test_outputs_made_before_a_setting_existed_go_on(folder: ExperimentFolder):
-    old = without(record(), *ADDED)
+    old = without(record(), *LATER)
     folder.config.write_text(yaml.safe_dump(old.content, sort_keys=False))
     assert record_differences(old, record()) == []
     assert started_record(folder, record()) == old  # its fingerprint is what its tasks were made with
@@ -238,11 +238,52 @@ def test_outputs_made_before_a_setting_existed_go_on(folder: ExperimentFolder):
     [
         ({"training": {"mixup": 0.2}}, "experiment.training.mixup: 0.0 -> 0.2"),
         ({"optimizer": {"first_layer_rate": 0.5}}, "experiment.optimizer.first_layer_rate: 1.0 -> 0.5"),
-        ({"network": {"name": "small_vgg", "crop": 64}}, "experiment.network.crop: None -> 64"),
     ],
 )
 def test_a_setting_it_did_not_know_counts_when_it_is_used(change: dict, line: str):
-    assert record_differences(without(record(), *ADDED), record(**change)) == [line]
+    assert record_differences(without(record(), *LATER), record(**change)) == [line]
+
+
+def test_a_default_that_changes_stops_what_was_made_before_there_was_a_setting(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """The old output was made without mixup, whatever a file that says nothing of it means today."""
+
+    class Blending(Training):
+        mixup: float = 0.3
+
+    plain = Experiment.model_validate({"name": "one", "network": "small_vgg", "augmentation": "none"})
+    monkeypatch.setattr(Experiment.model_fields["training"], "default", Blending())
+    fresh = make_record(plain.model_copy(update={"training": Blending()}), 4, "float32", DATA)
+    old = without(record(), "training.mixup")
+    assert record_differences(old, fresh) == ["experiment.training.mixup: 0.0 -> 0.3"]
+
+
+def test_a_setting_that_the_old_record_should_have_counts():
+    """Damaged, or added to histoblend without saying what it was before."""
+    assert record_differences(without(record(), "seed"), record()) == ["experiment.seed: (none) -> 0"]
+
+
+def test_a_teacher_that_is_gone_is_told_as_such():
+    student = Experiment.model_validate(
+        {"name": "one", "network": "small_vgg", "training": {"pseudo_labels": {"teachers": ["t"]}}}
+    )
+    old, new = (make_record(student, 4, "float32", DATA, {"t": one}) for one in ("aaa", None))
+    assert record_differences(old, new) == ["teachers.t: not there any more (aaa -> None)"]
+
+
+def test_added_predictions_are_no_teacher_and_stop_no_other_run(tmp_path: Path):
+    """A plan's student that was not asked for is compared all the same."""
+    workspace = Workspace(tmp_path)
+    folder = workspace.experiment("t")
+    folder.folder.mkdir(parents=True)
+    folder.config.write_text("kind: external\nfingerprint: abc\nfolds: f1\n")
+    student = Experiment.model_validate(
+        {"name": "one", "network": "small_vgg", "training": {"pseudo_labels": {"teachers": ["t"]}}}
+    )
+    prints = teacher_fingerprints(student, workspace)
+    assert prints == {"t": None}
+    check_teachers_data(make_record(student, 4, "float32", DATA, prints), workspace)
 
 
 def test_a_setting_that_is_no_more_counts():

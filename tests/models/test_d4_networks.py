@@ -17,7 +17,8 @@ from histoblend.errors import ConfigRefusal
 from histoblend.execution import preflight
 from histoblend.models import parameters as declared
 from histoblend.models.dihedral import transformed_map
-from histoblend.models.dihedral_layers import GroupPooling
+from histoblend.models.dihedral_fold import folded_model
+from histoblend.models.dihedral_layers import DihedralConvolution, GroupPooling
 from histoblend.models.problem import Problem
 from histoblend.models.registry import NETWORKS, build_network, check_network
 from histoblend.models.summary import count_macs
@@ -93,6 +94,19 @@ def test_every_map_turns_with_the_patch_and_the_logit_stays(name: str, parameter
 @pytest.mark.parametrize(("name", "parameters"), [TINY[0], TINY[3]])
 def test_in_float32_the_logit_stays_to_a_ten_thousandth(name: str, parameters: dict[str, Any]) -> None:
     assert deviations(built(name, parameters))[1] < 1e-4
+
+
+@pytest.mark.parametrize("fold", [False, True])
+@pytest.mark.parametrize("stem", ["full", "halved"])
+@pytest.mark.parametrize("input_size", [16, 32])
+def test_the_logit_stays_where_the_patch_is_resized(input_size: int, stem: str, fold: bool) -> None:
+    keras.utils.set_random_seed(1)
+    model = build_network("d4_resnet", {**RESNET, "stem": stem}, Problem(SIDE, input_size))
+    model(PATCHES, training=True)
+    shown = folded_model(model) if fold else model
+    logit = shown.predict_on_batch(PATCHES)
+    seen = [shown.predict_on_batch(apply_view(PATCHES, view)) for view in ALL_VIEWS]
+    assert max(np.abs(one - logit).max() for one in seen) < 1e-4 * np.abs(logit).max()
 
 
 @pytest.mark.parametrize(("name", "parameters"), [TINY[0], TINY[3]])
@@ -192,3 +206,22 @@ def test_one_view_is_chosen_by_itself_unless_the_experiment_says_otherwise(
 def test_other_networks_take_the_views_of_the_plan() -> None:
     assert Experiment.model_validate({"name": "one", "network": "small_resnet"}).views_shown(4) == 4
     assert {name for name, row in NETWORKS.items() if row.invariant} == {"d4_resnet", "d4_densenet"}
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="looks into TensorFlow's graph")
+def test_kernels_are_expanded_once_in_a_training_step() -> None:
+    """One product there and one back for each convolution; the rest are the last layer's."""
+    import tensorflow as tf
+
+    model = build_network("d4_resnet", RESNET, Problem(SIDE, SIDE))
+
+    @tf.function(autograph=False)
+    def step(patches: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(model(patches, training=True))
+        return tape.gradient(loss, [one.value for one in model.trainable_variables])
+
+    operations = step.get_concrete_function(tf.constant(PATCHES)).graph.get_operations()
+    convolutions = sum(isinstance(layer, DihedralConvolution) for layer in model.layers)
+    of_last_layer = 3  # its output, the gradients of its input and of its kernel
+    assert sum(one.type == "MatMul" for one in operations) == 2 * convolutions + of_last_layer

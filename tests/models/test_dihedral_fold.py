@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from histoblend.models.dense import dense_model
-from histoblend.models.dihedral_fold import folded_model
+from histoblend.models.dihedral_fold import exported_model, folded_model
+from histoblend.models.dihedral_layers import DihedralConvolution, GroupPooling
 from histoblend.models.outputs import probability_model
 from histoblend.models.problem import Problem
 from histoblend.models.registry import build_network
@@ -53,18 +54,48 @@ def trained_like(name: str, parameters: dict[str, Any]) -> keras.Model:
 
 
 @pytest.mark.parametrize(("name", "parameters"), NETWORKS)
-def test_folded_networks_say_the_same_in_layers_of_keras_only(name: str, parameters: dict[str, Any]) -> None:
+def test_folded_networks_say_the_same_in_ordinary_layers(name: str, parameters: dict[str, Any]) -> None:
     model = trained_like(name, parameters)
     folded = folded_model(model)
     np.testing.assert_allclose(
         folded.predict_on_batch(PATCHES), model.predict_on_batch(PATCHES), rtol=1e-5, atol=1e-5
     )
-    assert all(type(layer).__module__.startswith("keras.") for layer in folded.layers)
+    assert not any(isinstance(layer, (DihedralConvolution, GroupPooling)) for layer in folded.layers)
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in folded.layers) or (
         name == "d4_densenet"
     )
     shortcut = count_macs(folded) - count_macs(model)  # the mean over orientations is a convolution now
     assert 0 <= shortcut < 0.01 * count_macs(model)
+
+
+@pytest.mark.parametrize(("name", "parameters"), NETWORKS)
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_exported_networks_hold_layers_of_keras_only_in_float32(
+    name: str, parameters: dict[str, Any], precision: str
+) -> None:
+    model = trained_like(name, parameters)
+    expected, weights = model.predict_on_batch(PATCHES), model.get_weights()
+    keras.config.set_dtype_policy(precision)
+    again = build_network(name, parameters, Problem(SIDE, SIDE))
+    again.set_weights(weights)
+    exported = exported_model(again)
+    assert all(type(layer).__module__.startswith("keras.") for layer in exported.layers)
+    assert {layer.compute_dtype for layer in exported.layers[1:]} == {"float32"}
+    np.testing.assert_allclose(exported.predict_on_batch(PATCHES), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "parameters"), [NETWORKS[0], NETWORKS[3]])
+@pytest.mark.parametrize(("precision", "bound"), [("mixed_bfloat16", 3e-2), ("mixed_float16", 4e-3)])
+def test_in_half_precision_folding_rounds_nothing_that_training_did_not(
+    name: str, parameters: dict[str, Any], precision: str, bound: float
+) -> None:
+    wide = trained_like(name, parameters)
+    keras.config.set_dtype_policy(precision)
+    half = build_network(name, parameters, Problem(SIDE, SIDE))
+    half.set_weights(wide.get_weights())
+    folded = folded_model(half).predict_on_batch(PATCHES)
+    np.testing.assert_array_equal(folded, half.predict_on_batch(PATCHES))
+    np.testing.assert_allclose(folded, wide.predict_on_batch(PATCHES), atol=bound)
 
 
 def test_other_networks_are_left_alone() -> None:
@@ -83,7 +114,7 @@ def test_folding_leaves_the_network_as_it_was() -> None:
 def test_a_saved_one_needs_nothing_of_ours(tmp_path: Path) -> None:
     model = trained_like("d4_resnet", RESNET)
     path = tmp_path / "model.keras"
-    probability_model(folded_model(model)).save(path)
+    probability_model(exported_model(model)).save(path)
     ours = {name: kind for name, kind in keras.saving.get_custom_objects().items() if "histoblend" in name}
     for name in ours:
         keras.saving.get_custom_objects().pop(name)

@@ -173,6 +173,25 @@ def test_a_frozen_normalisation_keeps_its_statistics() -> None:
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.parametrize("missing", ["scale", "center"])
+def test_a_tied_normalisation_has_scale_and_offset(missing: str) -> None:
+    with pytest.raises(ValueError, match="must be True"):
+        TiedBatchNormalization(**{missing: False})
+
+
+def test_compiled_by_xla_the_tied_normalisation_trains_as_it_does_without() -> None:
+    keras.config.set_dtype_policy("float32")
+    trained = []
+    for jit_compile in (False, True):
+        model = keras.Sequential([keras.Input(MAPS.shape[1:]), TiedBatchNormalization(momentum=0.7)])
+        model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=jit_compile)
+        for step in range(3):
+            model.train_on_batch(MAPS + step, np.sin(MAPS))
+        trained.append(model.get_weights())
+    for plain, compiled in zip(*trained, strict=True):
+        np.testing.assert_allclose(compiled, plain, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="differentiates with TensorFlow's tape")
 def test_gradients_of_the_fused_normalisation_equal_those_of_the_naive_one() -> None:
     import tensorflow as tf

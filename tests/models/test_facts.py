@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from histoblend.models.facts import network_facts
@@ -31,5 +33,8 @@ def test_the_input_size_counts():
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_row_can_be_counted(name: str):
     facts = network_facts(name)
+    if told := re.search(r"(\d*)(\.\d+)?M parameters", NETWORKS[name].description):
+        unit = 0.1 ** len((told[2] or ".")[1:])
+        assert float(told[0].split("M")[0]) == pytest.approx((facts.parameters or 0) / 1e6, abs=0.51 * unit)
     if NETWORKS[name].kind == "keras":
         assert (facts.macs or 0) > 1e7 and (facts.cells or 0) >= 3

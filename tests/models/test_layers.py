@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 from histoblend.models import layers
+from histoblend.models.dihedral_layers import TiedBatchNormalization
 from histoblend.models.problem import Problem
 
 SHAPE = (6, 5, 4, 3)
@@ -49,6 +50,16 @@ def test_equals_keras(training, settings):
     for one, other in zip(ours.weights, theirs.weights, strict=True):
         assert one.name == other.name
         np.testing.assert_allclose(one.numpy(), other.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_epsilon_that_the_kernel_would_raise_is_kept(training):
+    ours, theirs = twins(epsilon=1e-7)
+    values = 3 + 1e-3 * pixels(0.0)  # a variance of 4e-6, less than what the kernel would add
+    for layer in (ours, theirs):
+        layer.moving_variance.assign(np.full(3, 4e-6))
+    result, expected = ours(values, training=training), theirs(values, training=training)
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_keeps_the_biased_variance_of_small_batches():
@@ -123,6 +134,43 @@ def test_vectors_and_masks_fall_back_to_keras():
     ours, theirs = layers.BatchNormalization(), keras.layers.BatchNormalization()
     values = pixels().reshape(-1, 3)
     np.testing.assert_allclose(ours(values, training=True), theirs(values, training=True), atol=1e-6)
+    mask = np.random.default_rng(2).random(SHAPE[:3]) < 0.5
+    ours, theirs = twins()
+    masked = [layer(pixels(), training=True, mask=mask) for layer in (ours, theirs)]
+    np.testing.assert_allclose(*masked, atol=1e-6)
+    assert np.abs(masked[0] - ours(pixels(), training=True)).max() > 1e-2
+
+
+def operations(layer, channels, training):
+    """Names of TensorFlow's operations in the graph of a call."""
+    import tensorflow as tf
+
+    layer.build((None, 4, 4, channels))
+    call = tf.function(lambda x: layer(x, training=training), autograph=False)
+    graph = call.get_concrete_function(tf.TensorSpec((2, 4, 4, channels), "float32")).graph
+    return {one.type for one in graph.get_operations()}
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="looks into TensorFlow's graph")
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("kind", "channels"), [(layers.BatchNormalization, 3), (TiedBatchNormalization, 16)])
+def test_the_fused_kernel_is_in_the_graph(kind, channels, training):
+    assert "FusedBatchNormV3" in operations(kind(), channels, training)
+    assert "FusedBatchNormV3" not in operations(keras.layers.BatchNormalization(), channels, training)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", [layers.BatchNormalization, TiedBatchNormalization])
+def test_other_backends_take_keras_own_computation(kind, training, monkeypatch):
+    values = np.random.default_rng(3).normal(1.0, 2.0, (2, 4, 4, 16)).astype("float32")
+    fused, plain = kind(), kind()
+    expected = fused(values, training=training)
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    monkeypatch.setattr(layers.BatchNormalization, "_fused_tensorflow", None)
+    monkeypatch.setattr(TiedBatchNormalization, "_fused", None)
+    np.testing.assert_allclose(plain(values, training=training), expected, atol=1e-5)
+    for one, other in zip(plain.weights, fused.weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_entrance_crops_the_centre_and_keeps_values():

@@ -26,6 +26,11 @@ TINY = {
     "small_vit": {"patch": 16, "width": 16, "depth": 2, "attention_heads": 2},
 }
 
+TINY_DIHEDRAL = {
+    "d4_resnet": {"fields": [2, 4], "blocks": [1, 1]},
+    "d4_densenet": {"growth": 1, "blocks": [1, 1]},
+}
+
 
 def test_unknown_network_names_the_nearest():
     with pytest.raises(ConfigRefusal, match="Did you mean small_resnet"):
@@ -158,10 +163,10 @@ def small_settings(name: str) -> dict:
     fields = check_network(name, {}).model_dump()
     random = {"weights": "none"} if "weights" in fields else {}
     still = {key: 0.0 for key in ("dropout", "drop_path") if key in fields}
-    return {**random, **still, **TINY.get(name, {})}
+    return {**random, **still, **TINY.get(name, {}), **TINY_DIHEDRAL.get(name, {})}
 
 
-LEARN_QUICKLY = (*TINY, "two_stream")
+LEARN_QUICKLY = (*TINY, *TINY_DIHEDRAL, "two_stream")
 KERAS_ROWS = [
     pytest.param(name, marks=[] if name in LEARN_QUICKLY else [pytest.mark.slow])
     for name, row in NETWORKS.items()

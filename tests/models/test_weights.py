@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import h5py
@@ -13,7 +14,7 @@ from histoblend.config_experiment import Experiment
 from histoblend.errors import ConfigRefusal, MachineRefusal
 from histoblend.execution.preflight import plan_work
 from histoblend.models import weights
-from histoblend.models.backbones import APPLICATIONS
+from histoblend.models.backbones import APPLICATIONS, plain_backbone
 from histoblend.models.backbones_rebuilt import IMAGENET_DEVIATION, IMAGENET_MEAN, standardise
 from histoblend.models.problem import Problem
 from histoblend.models.registry import NETWORKS, build_network
@@ -40,6 +41,39 @@ def test_order_attached_then_cache_then_download_then_refusal(tmp_path):
     assert resolve_weights(*arguments, online=False) == cached
     nested = place(attached / "owner" / "dataset")
     assert resolve_weights(*arguments, online=False) == nested
+
+
+def test_a_failed_download_is_refused_by_the_name_of_its_file(monkeypatch, tmp_path):
+    """Keras raises a bare Exception where a fetch fails, and a ValueError where the file has another hash."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(weights, "has_internet", lambda: True)
+    application = APPLICATIONS["mobilenet_v2"]
+    for fault in (Exception("URL fetch failure"), ValueError("Incomplete or corrupted file detected")):
+
+        def faulty(fault: Exception = fault, **settings: object) -> keras.Model:
+            if settings["weights"] == "imagenet":
+                raise fault
+            return application(**settings)
+
+        monkeypatch.setitem(APPLICATIONS, "mobilenet_v2", faulty)
+        with pytest.raises(
+            MachineRefusal, match=r"mobilenet_v2_weights.*_96_no_top\.h5 could not be"
+        ) as refusal:
+            plain_backbone("mobilenet_v2", "imagenet", 96)
+        assert str(fault) in refusal.value.found
+
+
+def test_a_mount_is_walked_once_and_pictures_are_not(monkeypatch, tmp_path):
+    mount = tmp_path / "datasets"
+    place(mount / "owner" / "train")
+    monkeypatch.setattr(weights, "KAGGLE_INPUT", tmp_path)
+    walked = []
+    walk = os.walk
+    monkeypatch.setattr(weights.os, "walk", lambda folder: walked.append(folder) or walk(folder))
+    for backbone in ("densenet121", "vgg16"):
+        with pytest.raises(MachineRefusal):
+            resolve_weights(backbone, "imagenet", [mount], tmp_path / "home", online=False)
+    assert walked == [mount]
 
 
 def test_random_weights_only_where_asked(tmp_path):

@@ -77,6 +77,16 @@ def test_who_learned_from_test_patches_is_marked():
     assert "+: learned" not in printed([plain])
 
 
+def test_who_was_chosen_by_a_sweep_is_marked():
+    plain, winner = metrics("plain", 0.8), metrics("winner", 0.9)
+    winner.about["searched"] = True
+    assert ranking_table([plain, winner])["searched"].tolist()[0] is True
+    text = printed([plain, winner], 120)
+    assert "winner~ " in text and "plain " in text and "plain~" not in text
+    assert "~: chosen by a sweep on these folds" in text
+    assert "~: chosen" not in printed([plain])
+
+
 @pytest.mark.parametrize("column", ["auc_pooled", "minutes"])
 def test_figures_survive_the_csv(column: str, tmp_path):
     table = ranking_table(ROWS)

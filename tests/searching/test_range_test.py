@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +13,29 @@ import pytest
 
 from histoblend.errors import ConfigRefusal
 from histoblend.preparation import Request
-from histoblend.reporting.progress import Display
 from histoblend.searching import range_test
 from histoblend.searching.learning_rate import RangeCurve
 from histoblend.searching.range_test import RangeRequest, Rise, find_learning_rate
 
-
-class Lines(Display):
-    """A display that keeps its lines."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.text = ""
-
-    def tell(self, text: str) -> None:
-        self.text += text + "\n"
-
-
 RISE = Rise(1e-5, 10.0, 40)
+Find = Callable[..., tuple[RangeCurve, str]]
 
 
-def found(toy: Path, output: Path, name: str = "first", **more: Any) -> tuple[RangeCurve, str]:
-    heard = Lines()
-    run = Request("toy", toy, output, settings=more.pop("settings", ()))
-    request = RangeRequest(name, run, **({"rise": RISE} | more))
-    return find_learning_rate(request, heard, dict(os.environ)), heard.text
+@pytest.fixture
+def found(listening: type[Any]) -> Find:
+    """Runs the range test; returns its curve and what was said."""
+
+    def find(toy: Path, output: Path, name: str = "first", **more: Any) -> tuple[RangeCurve, str]:
+        heard = listening()
+        run = Request("toy", toy, output, settings=more.pop("settings", ()))
+        request = RangeRequest(name, run, **({"rise": RISE} | more))
+        return find_learning_rate(request, heard, dict(os.environ)), heard.text
+
+    return find
 
 
 def test_it_draws_a_curve_says_what_is_set_and_how_to_take_what_it_found_and_is_the_same_twice(
-    toy: Path, toy_configs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    found: Find, toy: Path, toy_configs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     jobs, real = [], range_test.stepped_losses
     monkeypatch.setattr(range_test, "stepped_losses", lambda job, *rest: jobs.append(job) or real(job, *rest))
@@ -64,7 +59,7 @@ def test_it_draws_a_curve_says_what_is_set_and_how_to_take_what_it_found_and_is_
     assert other.losses != curve.losses
 
 
-def test_it_stops_where_the_loss_diverges(toy: Path, toy_configs: Path, tmp_path: Path):
+def test_it_stops_where_the_loss_diverges(found: Find, toy: Path, toy_configs: Path, tmp_path: Path):
     curve, text = found(toy, tmp_path / "output", rise=Rise(1e-3, 3e38, 60))
     assert len(curve.losses) < 60 and not curve.losses[-1] < 1e3  # or no number
     assert f"The loss diverged at {curve.rates[-1]:.2g}, after {len(curve.losses)} steps." in text
@@ -82,7 +77,7 @@ def test_it_stops_where_the_loss_diverges(toy: Path, toy_configs: Path, tmp_path
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(
-    toy: Path, toy_configs: Path, tmp_path: Path, name: str, more: dict[str, Any], message: str
+    found: Find, toy: Path, toy_configs: Path, tmp_path: Path, name: str, more: dict[str, Any], message: str
 ):
     (toy_configs / "experiments/trees.yaml").write_text("network: texture_hgb\n")
     with pytest.raises(ConfigRefusal, match=message):
@@ -90,7 +85,27 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     assert not (tmp_path / "output").exists()
 
 
-def test_an_experiment_file_of_ones_own_will_do(toy: Path, toy_configs: Path, tmp_path: Path):
+def test_each_layer_learns_at_its_share_of_the_rate(
+    found: Find, toy: Path, toy_configs: Path, tmp_path: Path
+):
+    """Measured otherwise, the rate that is found would be another optimizer's."""
+    alike, text = found(toy, tmp_path / "output", rise=Rise(1e-3, 1.0, 30))
+    shared, _ = found(
+        toy, tmp_path / "output", rise=Rise(1e-3, 1.0, 30), settings=("optimizer.first_layer_rate=0.001",)
+    )
+    assert shared.losses[0] == alike.losses[0] and shared.losses[5:] != alike.losses[5:]
+    assert "in the blend of this run" not in text
+
+
+def test_an_experiment_outside_of_the_plan_is_not_said_to_join_its_blend(
+    found: Find, toy: Path, toy_configs: Path, tmp_path: Path
+):
+    (toy_configs / "experiments/third.yaml").write_text("base: first\nseed: 3\n")
+    curve, text = found(toy, tmp_path / "output", "third", rise=Rise(1e-4, 1.0, 30))
+    assert curve.title.startswith("third") and "blend" not in text
+
+
+def test_an_experiment_file_of_ones_own_will_do(found: Find, toy: Path, toy_configs: Path, tmp_path: Path):
     path = tmp_path / "mine.yaml"
     path.write_text("base: first\nseed: 5\n")
     curve, text = found(toy, tmp_path / "output", str(path), rise=Rise(1e-4, 1.0, 30))

@@ -10,6 +10,7 @@ import pytest
 from histoblend.config_files import load_experiment
 from histoblend.errors import ConfigRefusal
 from histoblend.searching.space import base_values, check_space, nested, trial_experiment
+from histoblend.searching.study import propose
 from histoblend.searching.sweep_config import Parameter, Sweep, load_sweep
 
 SHIPPED = Path(__file__).parents[2] / "configs"
@@ -138,6 +139,42 @@ def test_what_a_parameter_holds():
     assert [grid.holds(value) for value in (0.0, 0.2, 0.4, 0.3, 0.6, None, True)] == [True] * 3 + [False] * 4
     assert Parameter(low=1, high=9).holds(3) and not Parameter(low=1, high=9).holds(3.5)
     assert Parameter(choices=[[1, 2], "a"]).holds([1, 2])
+
+
+def test_a_choice_is_the_base_s_value_however_it_is_spelled_but_true_is_not_1(toy_configs: Path):
+    sweep = sweep_of({"optimizer.weight_decay": {"choices": [0, 0.2]}})
+    (first,) = base_values(sweep, load_experiment("first", toy_configs)).values()
+    assert first == 0 and isinstance(first, int)  # the base says 0.0
+    assert propose(sweep, 3, [], {"optimizer.weight_decay": first}).values == {"optimizer.weight_decay": 0}
+    assert not Parameter(choices=[0, 1]).holds(True) and not Parameter(choices=[[0], [1]]).holds([False])
+    mixed = Parameter(choices=[1, True, {"a": 1.0}])
+    assert [mixed.place(value) for value in (1.0, True, {"a": 1})] == [0, 1, 2]
+    assert isinstance(Parameter(low=1, high=9).spelled(3.0), int)
+
+
+@pytest.mark.parametrize(
+    ("key", "choices"),
+    [
+        ("training.pseudo_labels.confidence", [0.5, 0.9]),
+        ("training.pseudo_labels", [None, {"teachers": ["second"]}]),
+        ("training", [{"epochs": 2}, {"pseudo_labels": {"teachers": ["second"]}}]),
+    ],
+)
+def test_pseudo_labels_are_not_searched(toy_configs: Path, key: str, choices: list[Any]):
+    with pytest.raises(ConfigRefusal, match=r"is not searched: teachers were trained on the inner split"):
+        check_space(sweep_of({key: {"choices": choices}}, pruner="none"), toy_configs, {})
+
+
+TAUGHT = {"training": {"pseudo_labels": {"teachers": ["second"]}}}
+
+
+@pytest.mark.parametrize(("trial_settings", "overrides"), [(TAUGHT, {}), ({}, TAUGHT)])
+def test_trials_that_would_learn_from_pseudo_labels_are_refused(
+    toy_configs: Path, trial_settings: dict[str, Any], overrides: dict[str, Any]
+):
+    sweep = sweep_of({RATE: {"low": 0.1, "high": 1.0}}, trial_settings=trial_settings)
+    with pytest.raises(ConfigRefusal, match="first learns from pseudo-labels of second"):
+        check_space(sweep, toy_configs, overrides)
 
 
 @pytest.mark.parametrize("path", sorted((SHIPPED / "sweeps").glob("*.yaml")), ids=lambda path: path.stem)

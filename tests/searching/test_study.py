@@ -56,9 +56,31 @@ def test_proposals_depend_on_the_seed_and_on_what_has_ended_alone():
     assert propose(SWEEP, 4, worse, BASE).values != propose(SWEEP, 4, trials, BASE).values
 
 
-def test_failed_and_stopped_trials_are_remembered_as_such():
-    ended = [Trial(1, BASE, "failed"), Trial(2, BASE | {"a": 0.5}, "pruned", None, [0.6])]
-    assert propose(SWEEP, 4, ended, BASE).values != BASE
+RATES = Sweep(
+    name="rates", base="b", parameters={"a": {"low": 1e-4, "high": 1.0, "log": True}}, random_trials=2
+)
+
+
+def high(ended: list[Trial]) -> int:
+    """How many of twenty seeds propose a rate above .1 after `ended`."""
+    sweeps = [RATES.model_copy(update={"seed": seed}) for seed in range(20)]
+    return sum(propose(one, 4, ended, None).values["a"] > 0.1 for one in sweeps)
+
+
+@pytest.mark.parametrize("state", ["failed", "pruned"])
+def test_the_search_keeps_away_from_what_failed_or_was_stopped(state: str):
+    low = [Trial(n, {"a": 10 ** (-n / 2)}, "finished", 0.7 + n / 100, [0.7]) for n in range(2, 8)]
+    tried = [
+        Trial(n, {"a": 1 - n / 20}, state, None, [0.6] if state == "pruned" else []) for n in range(8, 16)
+    ]
+    assert high(low + tried) < high(low)
+
+
+def test_a_trial_that_failed_late_ranks_below_one_that_was_stopped_early():
+    """It had reached a good AUC before the loss exploded."""
+    late = [Trial(n, {"a": 0.2 + n / 20}, "failed", None, [0.9, 0.95]) for n in range(8)]
+    stopped = [Trial(n, {"a": 1e-3 * (1 + n / 8)}, "pruned", None, [0.6]) for n in range(8)]
+    assert high(late + stopped) <= 2
 
 
 @pytest.mark.parametrize(("pruner", "stops"), [("median", [False, True]), ("none", [False, False])])

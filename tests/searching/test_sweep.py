@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -11,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from rich.console import Console
 
 from histoblend.config_files import load_experiment
 from histoblend.errors import ArtifactRefusal, ConfigRefusal, MachineRefusal
@@ -47,18 +45,6 @@ trial_settings: {training: {inner_fraction: 0.3}}
 """
 
 
-class Heard(Display):
-    """A display that remembers."""
-
-    def __init__(self) -> None:
-        self.stream = io.StringIO()
-        super().__init__(Console(file=self.stream, highlight=False, soft_wrap=True))
-
-    @property
-    def text(self) -> str:
-        return self.stream.getvalue()
-
-
 def configs_with_sweep(folder: Path) -> Path:
     files = {"plans/toy": PLAN, "experiments/poor": POOR, "sweeps/search": SWEEP}
     for name, text in files.items():
@@ -68,16 +54,18 @@ def configs_with_sweep(folder: Path) -> Path:
     return folder / "configs"
 
 
-def swept(configs: Path, toy: Path, output: Path, heard: Heard | None = None, **more: Any) -> list[Trial]:
+def swept(configs: Path, toy: Path, output: Path, heard: Display | None = None, **more: Any) -> list[Trial]:
     run = Request("toy", toy, output, settings=more.pop("settings", ()), dry_run=more.pop("dry_run", False))
     environment = dict(os.environ) | {"HISTOBLEND_CONFIGS": str(configs)}
-    return run_sweep(SweepRequest("search", run, **more), heard or Heard(), environment)
+    return run_sweep(SweepRequest("search", run, **more), heard or Display(), environment)
 
 
 @pytest.fixture(scope="module")
-def whole(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[Trial], str]:
+def whole(
+    toy: Path, tmp_path_factory: pytest.TempPathFactory, listening: type[Any]
+) -> tuple[Path, Path, list[Trial], str]:
     """Project folder, output, trials and what was said, of a sweep with its confirmation."""
-    project, heard = tmp_path_factory.mktemp("sweep"), Heard()
+    project, heard = tmp_path_factory.mktemp("sweep"), listening()
     with pytest.MonkeyPatch.context() as patch:  # the toy is so easy that an untrained network scores 1.0
         patch.setattr(trials_module, "objective", lambda one, aucs: 0.5 + one.optimizer.learning_rate)
         trials = swept(configs_with_sweep(project), toy, project / "output", heard)
@@ -108,7 +96,7 @@ def test_table_and_plot_are_left(whole: Any):
 def test_the_winner_is_a_file_of_differences_and_is_compared_with_the_base_out_of_fold(whole: Any):
     project, output, trials, text = whole
     number = max(trials, key=lambda one: (one.objective or 0, -one.number)).number
-    path = output / f"sweeps/search/search_winner_{number}.yaml"
+    (path,) = (output / "sweeps/search").glob(f"search_winner_{number}_*.yaml")
     winner = load_experiment(str(path), project / "configs")
     assert winner.optimizer.learning_rate == 1e-2
     assert winner.training == load_experiment("poor", project / "configs").training  # no trial settings
@@ -119,6 +107,14 @@ def test_the_winner_is_a_file_of_differences_and_is_compared_with_the_base_out_o
         assert ranking.loc[row["name"], "auc_pooled"] == pytest.approx(row["auc_pooled"])
         assert ranking.loc[row["name"], "status"] == "complete"
     assert f"On fold 0, which no trial has seen: {table['fold_0'][1]:.4f}, {table['fold_0'][0]:.4f}" in text
+    assert ranking["searched"].to_dict() == {"poor": False, winner.name: True}
+
+
+def test_blend_and_submission_are_left_as_they_were(whole: Any):
+    _, output, _, text = whole
+    assert (output / "ranking.csv").exists() and len(list(output.glob("experiments/*/oof.csv"))) == 2
+    assert not (output / "ensembles").exists() and not (output / "submission.csv").exists()
+    assert "submission" not in text.lower() and "in the blend of this run" not in text
 
 
 def test_another_space_is_refused_and_more_trials_are_not(whole: Any, toy: Path, tmp_path: Path):
@@ -180,10 +176,13 @@ def test_a_killed_sweep_goes_on_and_fold_0_is_never_read(
         assert training | inner == set(folds.index[folds["fold"] != 0])
 
 
-def test_a_dry_run_prints_the_space_and_trains_nothing(toy: Path, tmp_path: Path):
-    heard = Heard()
-    assert swept(configs_with_sweep(tmp_path), toy, tmp_path / "output", heard, dry_run=True) == []
+def test_a_dry_run_prints_the_space_and_trains_nothing(toy: Path, tmp_path: Path, listening: type[Any]):
+    heard, configs = listening(), configs_with_sweep(tmp_path)
+    assert swept(configs, toy, tmp_path / "output", heard, dry_run=True) == []
     assert "optimizer.learning_rate" in heard.text and "5 trials of about" in heard.text
+    assert "base and winner on 2 folds: " in heard.text
+    assert swept(configs, toy, tmp_path / "output", heard, dry_run=True, settings=("seeds=[0,1]",)) == []
+    assert "base and winner on 2 folds with 2 seeds: " in heard.text
     assert not (tmp_path / "output/sweeps").exists()
 
 
@@ -193,6 +192,7 @@ def test_a_dry_run_prints_the_space_and_trains_nothing(toy: Path, tmp_path: Path
         (SWEEP, {"trials": 0}, "nothing to search with"),
         (SWEEP.replace("base: poor", "base: trees"), {}, "no epochs to watch"),
         (SWEEP.replace("1.0e-2", "-1.0"), {}, "optimizer.learning_rate = -1.0: "),
+        (SWEEP.replace("base: poor", "base: student"), {}, "student learns from pseudo-labels of poor"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_written(
@@ -200,20 +200,53 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
 ):
     configs = configs_with_sweep(tmp_path)
     (configs / "experiments/trees.yaml").write_text("network: texture_hgb\n")
+    student = "base: poor\ntraining: {pseudo_labels: {teachers: [poor]}}\n"
+    (configs / "experiments/student.yaml").write_text(student)
     (configs / "sweeps/search.yaml").write_text(text)
     with pytest.raises(ConfigRefusal, match=message):
         swept(configs, toy, tmp_path / "output", **more)
     assert not (tmp_path / "output").exists()
 
 
-def test_when_nothing_finishes_it_says_so(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("trials", [1, 4])  # the fourth has the values of an earlier one
+def test_when_nothing_finishes_it_says_why(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trials: int
+):
     monkeypatch.setattr(
         stage,
         "run_trial",
         lambda number, proposal, *_: Trial(number, proposal.values, "failed", note="no luck"),
     )
-    with pytest.raises(ConfigRefusal, match=r"None of the 2 trials finished; the last says: .*"):
-        swept(configs_with_sweep(tmp_path), toy, tmp_path / "output", trials=2)
+    with pytest.raises(
+        ConfigRefusal, match=rf"None of the {trials} trials finished; the last says: .*no luck\."
+    ):
+        swept(configs_with_sweep(tmp_path), toy, tmp_path / "output", trials=trials)
+
+
+def test_a_state_goes_only_after_the_record_is_written(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def trained(
+        number: int, proposal: Any, experiment: Any, ready: Any, folder: Path, observer: Any
+    ) -> Trial:
+        (folder / "state").mkdir(parents=True, exist_ok=True)
+        return Trial(number, proposal.values, "finished", 0.5, [0.5])
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    configs, folder = configs_with_sweep(tmp_path), tmp_path / "output/sweeps/search"
+    monkeypatch.setattr(stage, "run_trial", trained)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(stage, "write_trial", killed)
+        swept(configs, toy, tmp_path / "output", trials=1, confirm=False)
+    assert (folder / "state").exists()
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(stage, "forget_state", killed)
+        swept(configs, toy, tmp_path / "output", trials=1, confirm=False)
+    assert len(read_trials(folder)) == 1 and (folder / "state").exists()
+    swept(configs, toy, tmp_path / "output", trials=1, confirm=False)
+    assert not (folder / "state").exists()
 
 
 def test_a_watch_ends_what_is_no_number_or_hopeless():
@@ -238,17 +271,49 @@ def test_trials_are_watched_to_their_end_and_scored_by_the_weights_that_are_kept
     assert (objective(last, [0.6, 0.9, 0.8]), objective(best, [0.6, 0.9, 0.8])) == (0.8, 0.9)
 
 
-def test_a_winner_that_is_no_better_is_told_so(tmp_path: Path):
+def compared(output: Path, scores: dict[str, list[tuple[float, float, float]]]) -> list[str]:
+    """The verdict on winner and base: for each seed AUC pooled, on fold 0 and on fold 1."""
     sweep = Sweep(name="s", base="b", parameters={"x": {"low": 0, "high": 1}})
-    winner = Winner(sweep, Trial(3, {}, "finished", 0.99))
-    workspace = Workspace(tmp_path)
-    for name, pooled, folds in (("b", 0.9, (0.8, 0.95)), ("s_winner_3", 0.9, (0.85, 0.94))):
-        folder = workspace.experiment(name)
-        folder.folder.mkdir(parents=True)
-        about = {"name": name, "kind": "experiment", "complete": True, "folds": [0, 1]}
-        about |= {"auc_pooled": pooled, "auc_fold_mean": sum(folds) / 2, "auc_fold_std": 0.0}
-        folder.metrics.write_text(json.dumps(about | {"auc_by_fold": dict(zip("01", folds, strict=True))}))
-    lines = verdict(winner, comparison(winner, workspace))
-    assert "+0.0000 pooled, better in 1 of 2 folds" in lines[0]
+    winner = Winner(sweep, Trial(3, {"x": 1}, "finished", 0.99))
+    workspace, names = Workspace(output), {"base": "b", "winner": winner.name}
+    seeds = ["", ".seed1"][: len(scores["base"])]
+    for side, name in names.items():
+        for seed, (pooled, *folds) in zip(seeds, scores[side], strict=True):
+            folder = workspace.experiment(name + seed)
+            folder.folder.mkdir(parents=True)
+            about = {"name": name + seed, "kind": "experiment", "complete": True, "folds": [0, 1]}
+            about |= {"auc_pooled": pooled, "auc_fold_mean": sum(folds) / 2, "auc_fold_std": 0.0}
+            folder.metrics.write_text(
+                json.dumps(about | {"auc_by_fold": dict(zip("01", folds, strict=True))})
+            )
+    return verdict(winner, comparison(winner, seeds, workspace))
+
+
+def test_a_winner_that_is_no_better_is_told_so(tmp_path: Path):
+    lines = compared(tmp_path, {"base": [(0.9, 0.8, 0.95)], "winner": [(0.9, 0.85, 0.94)]})
+    assert "+0.0000 pooled, better in 1 of 2 folds." in lines[0]
     assert "0.8500, 0.8000" in lines[1]
     assert lines[-1] == "The winner is no better than b: keep b."
+
+
+def test_a_winner_is_better_only_where_the_fold_no_trial_has_seen_agrees(tmp_path: Path):
+    lines = compared(tmp_path / "a", {"base": [(0.9, 0.85, 0.93)], "winner": [(0.92, 0.84, 0.97)]})
+    assert lines[-1].startswith("They disagree: +0.0200 over all folds, -0.0100 on fold 0")
+    lines = compared(tmp_path / "b", {"base": [(0.9, 0.85, 0.93)], "winner": [(0.92, 0.86, 0.97)]})
+    assert lines[-1] == "The winner is better than b, by 0.0200 over all folds and by 0.0100 on fold 0."
+
+
+def test_of_several_seeds_the_means_are_compared(tmp_path: Path):
+    base, best = [(0.90, 0.80, 0.9), (0.92, 0.82, 0.9)], [(0.95, 0.86, 0.9), (0.85, 0.80, 0.8)]
+    lines = compared(tmp_path, {"base": base, "winner": best})
+    assert (
+        "0.9000/0.8400, b 0.9100/0.8550: -0.0100 pooled, better in 1 of 2 folds (means of 2 seeds)."
+        in lines[0]
+    )
+    assert lines[-1] == "The winner is no better than b: keep b."
+
+
+def test_another_winner_has_a_name_of_its_own():
+    sweep = Sweep(name="s", base="b", parameters={"x": {"low": 0, "high": 1}})
+    names = [Winner(sweep, Trial(3, {"x": value}, "finished", 0.9)).name for value in (0.1, 0.2, 0.1)]
+    assert names[0] == names[2] != names[1] and names[0].startswith("s_winner_3_")

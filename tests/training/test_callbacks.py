@@ -20,7 +20,9 @@ from histoblend.training.callbacks import (
     RateByEpoch,
     SaveState,
     StepProgress,
+    inner_aucs,
 )
+from histoblend.training.selection import should_stop
 from histoblend.training.state import load_state, values_of
 
 
@@ -72,7 +74,11 @@ class Watched:
     def __init__(self, model: keras.Model, aucs: list[float], **settings: Any) -> None:
         self.model, self.aucs, self.scored = model, iter(aucs), list[float]()
         self.record = EpochRecord([], [])
-        wanted = {"keep_best": True, "patience": None} | settings
+        patience = settings.pop("patience", None)
+        wanted = {
+            "keep_best": True,
+            "stop": lambda history: should_stop(inner_aucs(history), patience),
+        } | settings
         self.callback = InnerSplit(self.record, self.finish, self.score, **wanted)
         self.callback.set_model(model)
         model.stop_training = False

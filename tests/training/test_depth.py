@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from histoblend.errors import ConfigRefusal
+from histoblend.models.problem import Problem
+from histoblend.models.registry import build_network
 from histoblend.training.depth import let_learn, network_parts, rate_shares
 
 
@@ -69,6 +71,29 @@ def test_rates_stay_those_of_their_layers_when_some_are_frozen():
     np.testing.assert_allclose(
         rate_shares(parts, 0.16, model.trainable_variables), [0.16**0.25] * 2 + [1.0] * 4
     )
+
+
+def test_depth_is_the_order_in_which_layers_are_computed():
+    """A shortcut's layer that was made after the branch it goes round comes before what follows both."""
+    pixels = keras.Input((8, 8, 3))
+    first = keras.layers.Conv2D(4, 3, padding="same", name="first")(pixels)
+    branch = keras.layers.Conv2D(4, 3, padding="same", name="branch")(first)
+    last = keras.layers.Conv2D(4, 3, padding="same", name="last")
+    shortcut = keras.layers.Conv2D(4, 1, name="shortcut")
+    joined = last(keras.layers.Add()([shortcut(first), branch]))
+    end = keras.layers.Dense(1, name="logit")(keras.layers.GlobalAveragePooling2D()(joined))
+    body = names(network_parts(keras.Model(pixels, end)).body)
+    assert body[0] == "first" and body[-1] == "last" and set(body[1:-1]) == {"branch", "shortcut"}
+
+
+@pytest.mark.parametrize("head", ["centre_attention", "gem"])
+def test_what_the_heads_made_is_the_head(head: str):
+    keras.config.set_dtype_policy("float32")
+    settings = {"widths": [4], "depths": [1], "head": head}
+    parts = network_parts(build_network("small_vgg", settings, Problem(24)))
+    assert [type(layer).__name__ for layer in parts.body] == ["Conv2D", "BatchNormalization"]
+    made = {"centre_attention": ["scores", "centre_attention", "logit"], "gem": ["generalised_mean", "logit"]}
+    assert names(parts.head) == made[head]
 
 
 def test_a_network_that_is_all_head_is_refused():

@@ -155,12 +155,14 @@ def test_a_share_scales_the_decay_too(name: str):
 
 
 def test_shares_hold_under_loss_scaling_and_averaging():
+    """Two steps: after one the average is the weight itself. Raw 0.8 and 0.98; half of each step is averaged away."""
     inner = build_optimizer(Optimizer(name="sgd", momentum=0.0), 0.1, 0.5, [1.0, 0.1])
     optimizer = keras.optimizers.LossScaleOptimizer(inner)
     weights = [variable(), variable()]
     optimizer.build(weights)
     scale = float(optimizer.dynamic_scale)
-    optimizer.apply([keras.ops.ones((2,)) * scale] * 2, weights)
-    np.testing.assert_allclose([one[0] for one in map(np.asarray, weights)], [0.9, 0.99], rtol=1e-6)
+    for _ in range(2):
+        optimizer.apply([keras.ops.ones((2,)) * scale] * 2, weights)
+    np.testing.assert_allclose([one[0] for one in map(np.asarray, weights)], [0.8, 0.98], rtol=1e-6)
     optimizer.finalize_variable_values(weights)
-    np.testing.assert_allclose([one[0] for one in map(np.asarray, weights)], [0.9, 0.99], rtol=1e-6)
+    np.testing.assert_allclose([one[0] for one in map(np.asarray, weights)], [0.85, 0.985], rtol=1e-6)

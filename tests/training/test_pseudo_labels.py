@@ -15,7 +15,8 @@ from histoblend.competition.layouts import read_competition
 from histoblend.config import DataSettings, FoldSettings
 from histoblend.config_experiment import Experiment
 from histoblend.config_training import PseudoLabels
-from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed, batch_positions
+from histoblend.data.batches import Sampling, TrainingFeed, batch_positions
+from histoblend.data.feed_workers import FeedWorkers
 from histoblend.data.pack import pack
 from histoblend.data.split import SplitSettings, make_split
 from histoblend.data.training_rows import TrainingRows
@@ -71,14 +72,14 @@ def test_what_is_known_is_left_out():
 def test_nothing_left_is_refused():
     with pytest.raises(ConfigRefusal, match=r"confidence 0\.99(.|\n)*highest: 0\.982"):
         pseudo_labelled(LOGITS, NOBODY, settings(confidence=0.99))
-    with pytest.raises(ConfigRefusal, match="pixels of labelled"):
+    with pytest.raises(ConfigRefusal, match=r"pixels of labelled(.|\n)*pseudo_labels to null"):
         pseudo_labelled(LOGITS, ~NOBODY, settings())
 
 
 def test_several_classes_are_a_softmax():
     logits = np.log([[[0.7, 0.2, 0.1], [0.1, 0.1, 0.8], [0.4, 0.3, 0.3]]])
     soft = pseudo_labelled(logits, NOBODY[:3], settings(confidence=0.6))
-    assert soft.rows.tolist() == soft.rows.tolist() == [0, 1]
+    assert soft.rows.tolist() == [0, 1]
     np.testing.assert_allclose(soft.targets, [[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], rtol=1e-6)
     assert soft.labels.tolist() == [0, 2]
     hard = pseudo_labelled(logits, NOBODY[:3], settings(soft=False))
@@ -270,10 +271,10 @@ def test_a_finished_student_knows_the_tables_it_learned_from(inputs: TaskInputs)
     student = experiment("student", ("a",), epochs=1)
     task = trained(student, 0, inputs)
     assert json.loads(task.folder.done.read_text())["teachers"] == {"a": file_hash(teacher.test)}
-    check_tables(student, 0, task.folder, inputs.workspace)
+    check_tables(student, 0, inputs.workspace)
     lesson(inputs, "a", 0, np.zeros((21, 1)))
     with pytest.raises(ArtifactRefusal, match=r"another table of a (.|\n)*archive student"):
-        check_tables(student, 0, task.folder, inputs.workspace)
+        check_tables(student, 0, inputs.workspace)
 
 
 def test_a_state_of_other_tables_is_not_gone_on_with(inputs: TaskInputs):
@@ -283,6 +284,30 @@ def test_a_state_of_other_tables_is_not_gone_on_with(inputs: TaskInputs):
         lesson(inputs, "a", 0, np.full((21, 1), value))
         prints.append(fit_job(one_task(student, 0, inputs), inputs, Observer()).fingerprint)
     assert prints[0] == prints[2] != prints[1]
+
+
+def test_a_state_of_other_tables_is_put_aside_and_the_teachers_are_named(inputs: TaskInputs):
+    student, told = experiment("student", ("a",)), list[str]()
+    task = one_task(student, 0, inputs)
+    lesson(inputs, "a", 0, np.zeros((21, 1)))
+
+    def stop(row: dict[str, float]) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        train_network(task, inputs, (0,), Observer(on_epoch=stop))
+    lesson(inputs, "a", 0, np.ones((21, 1)))
+    train_network(task, dataclasses.replace(inputs, tell=told.append), (0,), Observer())
+    assert any("other tables of a than are there now" in line and "first epoch" in line for line in told)
+
+
+@pytest.mark.parametrize("setting", [{"balanced": True}, {"class_weight": "balanced"}])
+def test_a_class_without_a_patch_cannot_be_balanced(inputs: TaskInputs, setting: dict[str, Any]):
+    """Its weight would be infinite, and the loss of every patch no number."""
+    one_sided = dataclasses.replace(inputs, folds=inputs.folds.assign(label=0))
+    fit_job(one_task(experiment("plain"), 0, one_sided), one_sided, Observer())
+    with pytest.raises(ConfigRefusal, match=f"No patch of {inputs.classes[1]}(.|\n)*{next(iter(setting))}"):
+        fit_job(one_task(experiment("plain", **setting), 0, one_sided), one_sided, Observer())
 
 
 class Killed(Exception):

@@ -12,14 +12,18 @@ import numpy as np
 import pytest
 
 from histoblend.config_experiment import Experiment
-from histoblend.data.batches import FeedWorkers, Sampling, TrainingFeed
+from histoblend.config_files import recipe_content
+from histoblend.data.batches import Sampling, TrainingFeed
+from histoblend.data.feed_workers import FeedWorkers
 from histoblend.data.training_rows import TrainingRows
-from histoblend.training.fit import FitJob, InnerRows, build_model, fit
+from histoblend.models.registry import build_network
+from histoblend.training.fit import FitJob, InnerRows, build_model, compile_model, fit
 from histoblend.training.keeping import statistics_batches
 from histoblend.training.normalisation import recompute_statistics
 from histoblend.training.observer import Observer
 from histoblend.training.state import assign_values, load_state, values_of
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 LABELS = np.arange(36) % 2
 TRAIN, INNER = np.arange(24), np.arange(24, 36)
 STAGES = [{"until": 0.25, "body": 0.0}, {"until": 0.5, "body": 0.5}]
@@ -132,6 +136,40 @@ def test_the_rate_goes_on_through_the_stages(images: str, tmp_path: Path):
     assert len(set(rates[0])) == 4
 
 
+@pytest.mark.parametrize("watches", ["stop_patience", "plateau"])
+def test_no_patience_is_lost_while_the_body_is_frozen(images: str, tmp_path: Path, watches: str):
+    """Nothing gets better at no rate: patience counts from the first epoch in which all layers learn."""
+    training: dict[str, Any] = {"epochs": 8, "stages": STAGES}
+    if watches == "plateau":
+        schedule = {"name": "plateau", "patience": 1, "factor": 0.5}
+    else:
+        schedule, training["stop_patience"] = {"name": "constant"}, 1
+    still = {"name": "sgd", "learning_rate": 1e-12}
+    _, history = fit(job(images, tmp_path, experiment(optimizer=still, schedule=schedule, training=training)))
+    rates = [row["learning_rate"] / 1e-12 for row in history]
+    if (
+        watches == "plateau"
+    ):  # the first epochs of the two later stages climb: three quarters on the mean of two steps
+        np.testing.assert_allclose(rates, [1, 1, 0.75, 1, 0.75, 1, 0.5, 0.25], rtol=1e-4)
+    else:
+        assert (
+            len(history) == 6
+        )  # two epochs of each stage; the last begins with the fifth, and one brings nothing
+
+
+def test_the_rate_of_a_fresh_optimizer_climbs_over_an_epoch(images: str, tmp_path: Path):
+    """Adam's first steps are of full size whatever the gradient: not at the peak, on layers just unfrozen."""
+    chosen = experiment(schedule={"name": "constant"}, training={"stages": STAGES})
+    one = job(images, tmp_path, chosen)
+    model = build_model(chosen, "float32", one.problem)
+    found = {}
+    for first in (0, 2):
+        compile_model(model, one, first)
+        found[first] = [float(model.optimizer._learning_rate(step)) for step in range(4)]
+    np.testing.assert_allclose(found[0], [0.01] * 4, rtol=1e-6)
+    np.testing.assert_allclose(found[2], [0.005, 0.01, 0.01, 0.01], rtol=1e-6)
+
+
 def test_a_moving_average_does_not_disturb_the_stages(
     images: str, staged: list[dict[str, np.ndarray]], tmp_path: Path
 ):
@@ -192,6 +230,27 @@ def test_killed_after_every_epoch_gives_the_same_weights(
     assert [[row.get(key) for key in same] for row in resumed] == [
         [row.get(key) for key in same] for row in history
     ]
+
+
+def test_staged_fine_tuning_leaves_a_pretrained_body_alone_while_the_head_learns(images: str, tmp_path: Path):
+    """The recipe as it is shipped, on a backbone whose weights come from a file; its first stage, then killed."""
+    keras.config.set_dtype_policy("float32")
+    keras.utils.set_random_seed(7)
+    published = build_network("mobilenet_v2", {"weights": "none"}, experiment(input_size=32).problem(24, 2))
+    [body] = [layer for layer in published.layers if isinstance(layer, keras.Model)]
+    body.save_weights(tmp_path / "body.weights.h5")
+    recipe = recipe_content("finetune_staged", CONFIGS, "here")
+    recipe["training"] = recipe["training"] | {"epochs": 10, "batch_size": 12, "tensorboard": False}
+    network = {"name": "mobilenet_v2", "weights": str(tmp_path / "body.weights.h5")}
+    chosen = Experiment.model_validate(
+        {"name": "staged", "network": network, "input_size": 32, "augmentation": "none", **recipe}
+    )
+    with pytest.raises(Killed):
+        fit(job(images, tmp_path, chosen, observer=killed_after(1)))
+    before, after = named(chosen, load_state(tmp_path / "last.npz", "f").model)
+    assert moved(before, after) == {"logit"}
+    of_file = {one.tobytes() for one in values_of(body.variables)}
+    assert of_file <= {one.tobytes() for one in after.values()}
 
 
 def test_the_mean_of_the_last_epochs_is_kept_with_statistics_of_its_own(images: str, tmp_path: Path):

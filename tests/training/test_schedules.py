@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from histoblend.config_training import Schedule
-from histoblend.training.schedules import SHAPES, plateau_factor, rate_table
+from histoblend.training.schedules import SHAPES, plateau_factor, ramped, rate_table
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -85,3 +85,18 @@ def test_the_rate_is_held_where_its_shape_ends(name: str, end: float):
 def test_a_held_rate_takes_the_rest_and_no_more():
     for steps in (1, 2, 3, 7):
         assert len(rate_table(Schedule(warmup=0.5, hold=0.49), 1.0, steps)) == steps
+
+
+def test_the_climb_that_one_cycle_brings_counts_beside_the_hold():
+    """Without a warm-up it climbs for 0.3 of the training: with a hold of 0.7 nothing is left to fall in."""
+    with pytest.raises(ValueError, match=r"warmup 0\.3 \(of one_cycle, where none is given\) and hold 0\.7"):
+        Schedule(name="one_cycle", hold=0.7)
+    assert Schedule(name="cosine", hold=0.7).climb == 0
+    table = rate_table(Schedule(name="one_cycle", hold=0.6), 1.0, 100)
+    assert np.argmax(table) in (29, 30) and table[40] == table[-1]
+
+
+def test_a_ramp_climbs_and_leaves_the_rest_as_it_is():
+    table = np.linspace(1.0, 0.1, 10)
+    np.testing.assert_allclose(ramped(table, 4)[:4], table[:4] * [0.25, 0.5, 0.75, 1.0], rtol=1e-6)
+    np.testing.assert_array_equal(ramped(table, 4)[4:], table[4:].astype(np.float32))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from histoblend.config_training import Training
-from histoblend.training.stages import Span, averaged_from, span_at, stage_spans
+from histoblend.training.stages import Span, averaged_from, span_at, stage_spans, watched_from
 
 
 def training(epochs: int, *stages: tuple[float, float], **more: float) -> Training:
@@ -32,8 +32,13 @@ def test_every_stage_and_the_rest_have_an_epoch(epochs: int, ends: tuple[float, 
         assert span.first <= epoch < span.last
 
 
+def test_a_plateau_counts_from_the_last_stage_on():
+    assert watched_from(training(7)) == 0
+    assert watched_from(training(20, (0.1, 0.0), (0.33, 0.5))) == 7
+
+
 def test_too_few_epochs_for_the_stages_are_refused():
-    with pytest.raises(ValueError, match="3 epochs at least; epochs is 2"):
+    with pytest.raises(ValueError, match=r"3 epochs at least; epochs is 2: .*training\.stages to \[\]"):
         training(2, (0.1, 0.0), (0.3, 0.5))
 
 

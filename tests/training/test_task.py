@@ -16,7 +16,7 @@ import pytest
 from histoblend.competition.layouts import read_competition
 from histoblend.config import DataSettings, FoldSettings
 from histoblend.config_experiment import Experiment
-from histoblend.data.batches import FeedWorkers
+from histoblend.data.feed_workers import FeedWorkers
 from histoblend.data.pack import pack
 from histoblend.data.split import SplitSettings, make_split
 from histoblend.data.views import apply_view, chosen_views
@@ -222,6 +222,8 @@ def test_without_anything_that_watches_all_other_folds_are_trained_on(inputs: Ta
 
 class Counting:
     """A network that is not one: its logit is the mean of a corner; it remembers what it was shown."""
+
+    layers = ()
 
     def __init__(self) -> None:
         self.shown: list[np.ndarray] = []

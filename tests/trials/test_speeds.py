@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
 import pytest
 
-from histoblend.trials.speeds import WARM_STEPS, MeasuredRate, Stopwatch
+from histoblend.config_experiment import Experiment
+from histoblend.inference import predict
+from histoblend.models.dihedral_layers import DihedralConvolution
+from histoblend.trials.speeds import WARM_STEPS, MeasuredRate, Stopwatch, prediction_rate
 
 
 def rate_of(step_seconds: dict[int, float], told: list[int], seconds: float = 2.0) -> float:
@@ -35,3 +43,20 @@ def test_steps_may_be_told_of_now_and_then():
 def test_slow_steps_are_measured_over_one_at_least():
     slow = dict.fromkeys(range(1, 10), 8.0)
     assert rate_of(slow, list(range(1, 10))) == pytest.approx(4.0)
+
+
+def test_prediction_is_measured_with_the_network_that_predicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dihedral one is folded first, as in a run."""
+    asked: list[keras.Model] = []
+
+    def spied(model: keras.Model) -> Any:
+        asked.append(model)
+        return lambda images: np.zeros((len(images), 1))
+
+    monkeypatch.setattr(predict, "network_logits", spied)
+    network = {"name": "d4_resnet", "fields": [2], "blocks": [1]}
+    task = SimpleNamespace(experiment=Experiment(name="one", network=network), precision="float32")
+    pack = SimpleNamespace(side=24, train_images=lambda: np.zeros((4, 24, 24, 3), np.uint8))
+    assert prediction_rate(task, SimpleNamespace(pack=pack, classes=("no", "yes")), 0.01) > 0
+    (model,) = asked
+    assert not any(isinstance(layer, DihedralConvolution) for layer in model.layers)

@@ -15,7 +15,7 @@ from histoblend.config import FoldSettings
 from histoblend.config_experiment import Experiment
 from histoblend.data.slides import assign_slides
 from histoblend.data.split import resolve_slide_map
-from histoblend.errors import ConfigRefusal, MachineRefusal, some
+from histoblend.errors import ConfigRefusal, MachineRefusal, counted, some
 from histoblend.execution.costs import NetworkCost, Work, task_work
 from histoblend.execution.device import Device
 from histoblend.models.parameters import Backbone
@@ -145,9 +145,9 @@ def _weights_nowhere(missing: Sequence[Experiment], side: int) -> MachineRefusal
         users.setdefault(file, []).append(experiment.name)
     every = ",".join(experiment.name for experiment in missing)
     lines = [f"  {file}  ({some(names)})" for file, names in users.items()]
-    places = [*attached_folders(), keras_home() / "models"]
+    places, verb = [*attached_folders(), keras_home() / "models"], "is" if len(lines) == 1 else "are"
     return MachineRefusal(
-        f"{len(lines)} files of pretrained weights are nowhere, and there is no internet:\n"
+        f"{counted(len(lines), 'file')} of pretrained weights {verb} nowhere, and there is no internet:\n"
         + "\n".join(lines),
         f"files of these names in {' or '.join(map(str, places))}",
         "attach a dataset that holds them (or set HISTOBLEND_WEIGHTS to their folder), or put them into the Keras "

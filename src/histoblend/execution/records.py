@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 
 from histoblend.config_experiment import Experiment
-from histoblend.config_settings import merged
 from histoblend.data.augmentations import resolve_augmentation
 from histoblend.errors import ArtifactRefusal
+from histoblend.execution.added_settings import with_added
+from histoblend.external.members import is_external
 from histoblend.models.registry import check_network, find_network
 from histoblend.workspace import ExperimentFolder, Workspace, fingerprint, write_text
 from histoblend.yaml_files import read_yaml
@@ -76,10 +77,13 @@ def make_record(
 
 
 def teacher_fingerprints(experiment: Experiment, workspace: Workspace) -> dict[str, str | None]:
-    """Fingerprint of each of its teachers as it was started in the output folder; None for one that was not."""
+    """Fingerprint of each of its teachers as it was started in the output folder; None for one that was not.
+
+    Predictions that were added under a teacher's name were never started: they are of no fold.
+    """
     folders = {name: workspace.experiment(name) for name in experiment.teachers}
     return {
-        name: read_record(folder).fingerprint if folder.config.exists() else None
+        name: read_record(folder).fingerprint if folder.config.exists() and not is_external(folder) else None
         for name, folder in folders.items()
     }
 
@@ -90,7 +94,8 @@ def check_teachers_data(student: Record, workspace: Workspace) -> None:
     Raises:
         ArtifactRefusal: one was not.
     """
-    for name in student.content.get("teachers", {}):
+    started = [name for name, found in student.content.get("teachers", {}).items() if found is not None]
+    for name in started:
         teacher = read_record(workspace.experiment(name))
         if differing := [key for key in ("data", "folds") if teacher.content[key] != student.content[key]]:
             raise ArtifactRefusal(
@@ -148,25 +153,22 @@ def started_record(folder: ExperimentFolder, fresh: Record) -> Record:
 def record_differences(old: Record, fresh: Record) -> list[str]:
     """Lines ``key: old -> new`` for what differs in more than name, role, recipe, seeds and automatic precision.
 
-    A setting the old record does not know is none where it stands at its default: settings are added to
-    histoblend with defaults that leave everything as it was.
+    A setting the old record does not know is none where it stands at what it was before there was one
+    (`added_settings.ADDED`).
     """
     ignored = {"fingerprint", *ABOUT_DATA, *(f"experiment.{key}" for key in NOT_IDENTITY)}
     if fresh.content["experiment"]["precision"] == "auto":
         ignored.add("precision")
-    known = {"experiment": merged(_defaults(fresh), old.content["experiment"])}
+    known = {"experiment": with_added(old.content["experiment"], fresh.content["experiment"])}
     lines = differing_keys(old.content | known, fresh.content)
     if find_network(fresh.content["experiment"]["network"]["name"]).kind == "features":
         lines = [(key, line) for key, line in lines if not key.startswith(OF_NETWORKS)]
-    return [line for key, line in lines if key not in ignored]
-
-
-def _defaults(record: Record) -> dict[str, Any]:
-    """The settings of an experiment with the network of `record` that says nothing else."""
-    name = record.content["experiment"]["network"]["name"]
-    parameters = check_network(name, {}).model_dump(mode="json")
-    settings = Experiment.model_validate({"name": "", "network": name}).model_dump(mode="json")
-    return settings | {"network": {"name": name, **parameters}}
+    gone = {f"teachers.{name}" for name, found in fresh.content.get("teachers", {}).items() if found is None}
+    return [
+        f"{key}: not there any more ({line.removeprefix(f'{key}: ')})" if key in gone else line
+        for key, line in lines
+        if key not in ignored
+    ]
 
 
 def flattened(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from histoblend.models.layers import BatchNormalization
+from histoblend.models.layers import SMALLEST_EPSILON, BatchNormalization
 
 
 @keras.saving.register_keras_serializable(package="histoblend")
@@ -73,7 +73,11 @@ def _places_weighed(features: Any, prefix: str) -> Any:
         1, 7, padding="same", use_bias=False, dtype="float32", name=f"{prefix}_place_conv"
     )(statistics)
     score = BatchNormalization(
-        momentum=0.99, epsilon=1e-5, gamma_initializer="zeros", dtype="float32", name=f"{prefix}_place_bn"
+        momentum=0.99,
+        epsilon=SMALLEST_EPSILON,
+        gamma_initializer="zeros",
+        dtype="float32",
+        name=f"{prefix}_place_bn",
     )(score)
     gate = Gate(dtype="float32", name=f"{prefix}_place_gate")(score)
     return keras.layers.Multiply(name=f"{prefix}_place_scaled")([features, gate])

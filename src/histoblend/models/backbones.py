@@ -8,13 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
-from histoblend.errors import ConfigRefusal
+from histoblend.errors import ConfigRefusal, MachineRefusal
 from histoblend.models import heads, layers
 from histoblend.models.backbones_rebuilt import IMAGENET_DEVIATION, IMAGENET_MEAN, rebuilt, standardise
 from histoblend.models.parameters import Backbone
 from histoblend.models.problem import Problem
-from histoblend.models.weights import DOWNLOAD, attached_folders, keras_home, load_weights, resolve_weights
+from histoblend.models.weights import (
+    DOWNLOAD,
+    SERVER,
+    attached_folders,
+    keras_home,
+    load_weights,
+    resolve_weights,
+    weights_file_name,
+)
 
 
 def _without_preprocessing(application: Callable[..., keras.Model]) -> Callable[..., keras.Model]:
@@ -122,22 +131,41 @@ def plain_backbone(backbone: str, weights: str, input_size: int) -> keras.Model:
         MachineRefusal: pretrained weights are not to be found, or their file is not what its name says.
     """
     found = resolve_weights(backbone, weights, attached_folders(), keras_home(), input_size=input_size)
-    body = _application(backbone, None, input_size)
+    body = _random(backbone, input_size)
     if isinstance(found, Path):
         load_weights(body, found)
     elif found == DOWNLOAD:
-        # NASNet refuses any other side than its own when it downloads; kernels do not depend on it.
-        side = 224 if backbone == "nasnet_mobile" else input_size
-        body.set_weights(_application(backbone, "imagenet", side).get_weights())
+        body.set_weights(_downloaded(backbone, input_size))
     else:
         standardise(body)
     return body
 
 
-def _application(backbone: str, weights: str | None, input_size: int) -> keras.Model:
+def _downloaded(backbone: str, input_size: int) -> list[np.ndarray]:
+    """Weights that keras.applications fetches and checks against its hash.
+
+    Raises:
+        MachineRefusal: the fetch failed, or brought another file.
+    """
+    # NASNet refuses any other side than its own when it downloads; kernels do not depend on it.
+    side = 224 if backbone == "nasnet_mobile" else input_size
+    try:
+        fetched = APPLICATIONS[backbone](include_top=False, weights="imagenet", input_shape=(side, side, 3))
+    except Exception as error:  # Keras raises a bare one where a fetch fails
+        name = weights_file_name(backbone, side)
+        raise MachineRefusal(
+            f"{name} could not be fetched from {SERVER[0]}: {error}",
+            f"the weights of {backbone} without its top",
+            f"try again (a part of it may lie in {keras_home() / 'models'}: delete it), or attach a dataset that "
+            "holds the file.",
+        ) from error
+    return list(fetched.get_weights())
+
+
+def _random(backbone: str, input_size: int) -> keras.Model:
     try:
         return APPLICATIONS[backbone](
-            include_top=False, weights=weights, input_shape=(input_size, input_size, 3)
+            include_top=False, weights=None, input_shape=(input_size, input_size, 3)
         )
     except ValueError as error:
         raise ConfigRefusal(

@@ -17,6 +17,9 @@ from histoblend.errors import ConfigRefusal
 from histoblend.models.attention_blocks import ATTENTION
 from histoblend.models.layers import BatchNormalization
 
+LARGEST_MOMENTUM = 0.99
+"""Of moving statistics. NASNet has .9997 and MobileNet .999: in trainings of a few thousand steps, and in the scores
+between their epochs, such statistics would be those of weights long gone."""
 Changes = Mapping[str, Mapping[str, Any]]
 """Layer name -> entries of its configuration that change."""
 
@@ -144,8 +147,9 @@ def _copied(layer: Any, changes: Changes) -> Any:
     config = {**layer.get_config(), **changes.get(layer.name, {})}
     if isinstance(layer, (keras.layers.Rescaling, keras.layers.Normalization)):
         config["dtype"] = "float32"  # pixels keep their 256 levels under any policy
-    kind = BatchNormalization if type(layer) is keras.layers.BatchNormalization else type(layer)
-    return kind.from_config(config)
+    if type(layer) is not keras.layers.BatchNormalization:
+        return type(layer).from_config(config)
+    return BatchNormalization.from_config({**config, "momentum": min(layer.momentum, LARGEST_MOMENTUM)})
 
 
 def _fully_normalised(layer: Any, outputs: Any) -> Any:

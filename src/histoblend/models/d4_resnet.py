@@ -17,7 +17,8 @@ def d4_resnet(problem: Problem, settings: D4Resnet) -> keras.Model:
 
     Stage i holds blocks[i] residual blocks of 8 * fields[i] channels, laid out as `small_resnet`'s. Parameters are an
     eighth of those of an ordinary network of as many channels, multiply-accumulates the same: so the default halves
-    the map in its first convolution and spends what that saves on fields.
+    the map in its first convolution and spends what that saves on fields. In bfloat16 the logit keeps to about a
+    hundredth of its size under the eight views, in float32 to a ten-thousandth.
 
     Raises:
         ConfigRefusal: a map between the stages cannot be halved.

@@ -17,6 +17,13 @@ from histoblend.models.pooling import CentreAttention, GeneralisedMean
 from histoblend.models.problem import Field, Problem
 
 HasHead = FromScratch | Backbone | SmallVit
+# How names of layers with weights end that are made here.
+WITH_WEIGHTS = ("scores", "centre_attention", "generalised_mean", "logit")
+
+
+def is_of_head(layer: keras.layers.Layer) -> bool:
+    """Whether a layer with weights was made here, to tell what a network starts with from what it ends with."""
+    return layer.name.endswith(WITH_WEIGHTS)
 
 
 def precision() -> str:
@@ -62,7 +69,11 @@ def mean_and_maximum(features: Any, field: Field, prefix: str = "") -> Any:
 
 
 def generalised_mean(features: Any, field: Field, prefix: str = "") -> Any:
-    """Generalised mean of the whole map with a learned exponent: (n, c); see `pooling.GeneralisedMean`."""
+    """Generalised mean of the whole map with a learned exponent: (n, c); see `pooling.GeneralisedMean`.
+
+    Negative values count as zero, so what an activation such as `gelu`, or a normalisation at the end, leaves below
+    zero is lost to it.
+    """
     return GeneralisedMean(dtype=precision(), name=f"{prefix}generalised_mean")(features)
 
 

@@ -12,13 +12,16 @@ from keras import ops
 from histoblend.errors import ConfigRefusal
 from histoblend.models.problem import Problem
 
+SMALLEST_EPSILON = 1.001e-5  # TensorFlow raises a smaller one to this, silently
+
 
 @keras.saving.register_keras_serializable(package="histoblend")
 class BatchNormalization(keras.layers.BatchNormalization):
     """Keras's batch normalisation, computed by TensorFlow's fused kernel where that is the backend.
 
     Only `call` differs: names, weights, configuration and the rule that a frozen layer runs in inference
-    mode are Keras's. Input (n, h, w, c); other shapes, masks, renorm and synchronised statistics go to Keras.
+    mode are Keras's. Input (n, h, w, c); other shapes, masks, renorm, synchronised statistics and an epsilon that the
+    kernel would raise go to Keras.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -29,7 +32,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def _fusable(self, inputs: Any, mask: Any) -> bool:
         rank = len(inputs.shape)
         renormalised = getattr(self, "renorm", False)  # Keras 3.13 has no such option
-        plain = mask is None and not renormalised and not self.synchronized
+        plain = (
+            mask is None and not renormalised and not self.synchronized and self.epsilon >= SMALLEST_EPSILON
+        )
         channels_last = rank == 4 and self.axis in (-1, 3)
         supported = keras.backend.standardize_dtype(inputs.dtype) in ("float32", "bfloat16", "float16")
         return keras.config.backend() == "tensorflow" and plain and channels_last and supported

@@ -139,8 +139,7 @@ class D4Resnet(Dihedral):
 
     @model_validator(mode="after")
     def _stages_agree(self) -> D4Resnet:
-        if not self.fields or len(self.fields) != len(self.blocks):
-            raise ValueError(f"fields has {len(self.fields)} stages and blocks has {len(self.blocks)}")
+        require_equal_length(self.fields, self.blocks, "blocks", "fields")
         return self
 
 

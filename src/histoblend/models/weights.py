@@ -6,6 +6,7 @@ Random weights only where the experiment says ``weights: none``.
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import keras
 
 DOWNLOAD: Literal["download"] = "download"
+KAGGLE_INPUT = Path("/kaggle/input")
+PICTURE_FOLDERS = {"train", "test"}
 SERVER = ("storage.googleapis.com", 443)
 
 _TF_KERNELS = "weights_tf_dim_ordering_tf_kernels"
@@ -117,11 +120,11 @@ def attached_folders(environment: Mapping[str, str] = os.environ) -> list[Path]:
     """Folders that may hold weights: ``HISTOBLEND_WEIGHTS``, Kaggle's mounts, the project's ``input/weights``."""
     named = environment.get("HISTOBLEND_WEIGHTS", "")
     folders = [Path(part) for part in named.split(os.pathsep) if part]
-    folders += [Path("/kaggle/input") / kind for kind in ("datasets", "models")]
+    folders += [KAGGLE_INPUT / kind for kind in ("datasets", "models")]
     project = Path(
         environment.get("HISTOBLEND_CONFIGS", "configs")
     ).parent  # run.sh names it, wherever it starts
-    folders += [*_flat_mounts(Path("/kaggle/input")), project / "input" / "weights"]
+    folders += [*_flat_mounts(KAGGLE_INPUT), project / "input" / "weights"]
     return [folder for folder in folders if folder.is_dir()]
 
 
@@ -151,7 +154,23 @@ def _flat_mounts(root: Path) -> Iterable[Path]:
 
 
 def _occurrences(folder: Path, name: str) -> list[Path]:
-    return sorted(folder.rglob(name)) if folder.is_dir() else []
+    mounted = folder.is_relative_to(KAGGLE_INPUT)
+    return sorted(path for path in (_mounted if mounted else _files)(folder) if path.name == name)
+
+
+@functools.cache
+def _mounted(folder: Path) -> tuple[Path, ...]:
+    """The files of a mount of Kaggle's: slow to walk, and unchanged as long as a session runs."""
+    return _files(folder)
+
+
+def _files(folder: Path) -> tuple[Path, ...]:
+    """All files that may be weights; folders of pictures are not walked."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [one for one in folders if one not in PICTURE_FOLDERS]
+        found += [Path(place) / name for name in names if name.endswith(".h5")]
+    return tuple(found)
 
 
 def _named_file(weights: str) -> Path:

@@ -77,7 +77,12 @@ def printed_ranking(table: pd.DataFrame, width: int = WIDE) -> Table:
             *_cells(row, held_out, several)[: len(headings)], style="bold" if row["kind"] == "blend" else None
         )
     if held_out:
-        kind = "synthetic test patches" if synthetic else "held-out patches, which no training saw"
+        seen = (
+            "whose labels no training saw"
+            if table["pseudo_labels"].eq(True).any()
+            else "which no training saw"
+        )
+        kind = "synthetic test patches" if synthetic else f"held-out patches, {seen}"
         printed.caption = f"{printed.caption}\ntest*: AUC on the {kind}".strip()
     return printed
 

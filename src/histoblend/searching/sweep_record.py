@@ -59,7 +59,8 @@ def _differences(path: Path, content: dict[str, Any]) -> list[str]:
     old = read_json(path)
     try:
         before = json.loads(json.dumps(_block(Sweep.model_validate(old["sweep"]))))
-        lines = record_differences(Record({key: old[key] for key in OF_EXPERIMENT}), Record(content))
+        records = [Record({key: one[key] for key in OF_EXPERIMENT}) for one in (old, content)]
+        lines = record_differences(*records)
     except (KeyError, TypeError, ValidationError) as error:
         raise ArtifactRefusal(
             f"{path} is damaged, or of a version of histoblend that declared sweeps otherwise: {error}.",

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from histoblend.training.selection import is_new_best, should_stop
+from histoblend.training.selection import is_new_best
 from histoblend.training.state import TaskState, assign_values, save_state, values_of
 
 History = list[dict[str, float]]
@@ -73,6 +73,7 @@ class InnerSplit(keras.callbacks.Callback):
     Args:
         score: exact AUC on the inner split of the model as it stands.
         finish: turns the raw weights into those that would be kept (moving average, statistics).
+        stop: whether the training ends with this history.
     """
 
     def __init__(
@@ -81,11 +82,11 @@ class InnerSplit(keras.callbacks.Callback):
         finish: Callable[[], None],
         score: Callable[[], float],
         keep_best: bool,
-        patience: int | None,
+        stop: Callable[[History], bool],
     ) -> None:
         super().__init__()
         self.record, self.finish, self.score = record, finish, score
-        self.keep_best, self.patience = keep_best, patience
+        self.keep_best, self.stop = keep_best, stop
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         raw = values_of(self.model.variables)
@@ -96,7 +97,7 @@ class InnerSplit(keras.callbacks.Callback):
         if self.keep_best and is_new_best(inner_aucs(self.record.history)):
             self.record.best = values_of(self.model.variables)
         assign_values(self.model.variables, raw)
-        if should_stop(inner_aucs(self.record.history), self.patience):
+        if self.stop(self.record.history):
             self.model.stop_training = True
 
 

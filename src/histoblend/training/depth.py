@@ -1,7 +1,8 @@
 """How deep in the network a weight lies: what is frozen and how fast it learns follow from that.
 
 Gradual unfreezing and discriminative rates after Howard & Ruder 2018 (arXiv:1801.06146). Depth is counted in
-layers with weights, not in stages of one architecture, so that it means the same for every network.
+layers with weights, in the order in which they are computed, not in stages of one architecture, so that it means the
+same for every network.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 import keras
 
 from histoblend.errors import ConfigRefusal
-from histoblend.models.summary import leaf_layers
+from histoblend.models.graph import leaf_calls
+from histoblend.models.heads import is_of_head
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class Parts:
 
     Attributes:
         body: layers with weights before the head, from the input on.
-        head: the layers behind the backbone; in a network without one, the dense layers at its end.
+        head: the layers behind the backbone; in a network without one, those that models/heads.py made and the dense
+            layers at its end.
         weights: what learns, in the order of ``trainable_variables``.
     """
 
@@ -31,8 +34,9 @@ class Parts:
 
 def network_parts(model: keras.Model) -> Parts:
     """Body and head of `model`, which has to be as it was built, nothing frozen."""
-    learning = [layer for layer in leaf_layers(model) if layer.trainable_variables]
-    head = _behind_backbone(model) or _dense_end(learning)
+    computed = {id(call.operation): call.operation for call in leaf_calls(model)}
+    learning = [layer for layer in computed.values() if getattr(layer, "trainable_variables", None)]
+    head = _behind_backbone(model) or _end(learning)
     body = [layer for layer in learning if all(layer is not one for one in head)]
     return Parts(tuple(body), tuple(head), tuple(model.trainable_variables))
 
@@ -43,11 +47,11 @@ def _behind_backbone(model: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in behind if layer.trainable_variables]
 
 
-def _dense_end(learning: list[keras.layers.Layer]) -> list[keras.layers.Layer]:
+def _end(learning: list[keras.layers.Layer]) -> list[keras.layers.Layer]:
     start = len(learning)
-    while start and isinstance(learning[start - 1], keras.layers.Dense):
+    while start and (isinstance(learning[start - 1], keras.layers.Dense) or is_of_head(learning[start - 1])):
         start -= 1
-    return learning[start:]
+    return [layer for layer in learning[:start] if is_of_head(layer)] + learning[start:]
 
 
 def let_learn(parts: Parts, share: float) -> None:

@@ -7,6 +7,7 @@ before ended a moment ago or was killed last week: there is no other way into a 
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,9 +30,9 @@ from histoblend.training.keeping import finisher, statistics_batches
 from histoblend.training.losses import training_accuracy, training_loss
 from histoblend.training.observer import Observer
 from histoblend.training.optimizers import TabledRate, build_optimizer
-from histoblend.training.schedules import plateau_factor, rate_table
+from histoblend.training.schedules import plateau_factor, ramped, rate_table
 from histoblend.training.selection import should_stop
-from histoblend.training.stages import averaged_from, span_at
+from histoblend.training.stages import averaged_from, span_at, watched_from
 from histoblend.training.state import assign_values, load_state
 
 PREDICTION_BATCH = 128
@@ -60,8 +61,6 @@ class FitJob:
     jit_compile: bool | str = False
     observer: Observer = field(default_factory=Observer)
     problem: Problem = field(default_factory=Problem)
-    teachers: dict[str, str] = field(default_factory=dict)
-    """Hash of each teacher's test table that the feed's pseudo-labels came from."""
 
     @property
     def total_steps(self) -> int:
@@ -88,7 +87,7 @@ def compile_model(
         shares: see `build_optimizer`.
     """
     experiment, training = job.experiment, job.experiment.training
-    table = rate_table(experiment.schedule, experiment.optimizer.learning_rate, job.total_steps)[first_step:]
+    table = _rates(job, first_step)
     rate = float(table[0]) if experiment.schedule.name == "plateau" else TabledRate(table)
     model.compile(
         optimizer=build_optimizer(experiment.optimizer, rate, training.ema, shares),
@@ -97,6 +96,13 @@ def compile_model(
         jit_compile=job.jit_compile,
     )
     model.optimizer.build(model.trainable_variables)
+
+
+def _rates(job: FitJob, first_step: int) -> np.ndarray:
+    """The rate of each step from `first_step` on, where an optimizer begins; in mid-training it climbs for an epoch."""
+    experiment = job.experiment
+    table = rate_table(experiment.schedule, experiment.optimizer.learning_rate, job.total_steps)[first_step:]
+    return ramped(table, job.feed.steps_per_epoch) if first_step else table
 
 
 def fit(job: FitJob) -> tuple[keras.Model, between.History]:
@@ -122,16 +128,24 @@ def fit(job: FitJob) -> tuple[keras.Model, between.History]:
 
 
 def _ended(job: FitJob, record: between.EpochRecord) -> bool:
+    return len(record.history) >= job.experiment.training.epochs or _stops(job, record.history)
+
+
+def _stops(job: FitJob, history: between.History) -> bool:
+    """Whether patience is at its end: that of the last stage, since a body that is frozen brings nothing better."""
     training = job.experiment.training
-    if len(record.history) >= training.epochs:
-        return True
-    return job.inner is not None and should_stop(between.inner_aucs(record.history), training.stop_patience)
+    return job.inner is not None and should_stop(_watched(job, history), training.stop_patience)
+
+
+def _watched(job: FitJob, history: between.History) -> list[float]:
+    return between.inner_aucs(history)[watched_from(job.experiment.training) :]
 
 
 def _entered(model: keras.Model, job: FitJob, parts: Parts) -> between.EpochRecord:
     """Make `model` as it was after the last epoch, ready for the next one or, at the end, to be finished.
 
-    A stage begins with an optimizer of its own, since another set of weights learns in it.
+    A stage begins with an optimizer of its own, since another set of weights learns in it; its rate climbs over the
+    stage's first epoch.
     """
     state = load_state(job.state_path, job.fingerprint) if job.state_path.exists() else None
     record = between.EpochRecord([], [])
@@ -197,10 +211,10 @@ def _callbacks(
         chosen.append(between.AverageWeights(record, parts.weights, averaged_from(training)))
     if job.inner is not None:
         score, finish = _inner_score(model, job.inner), _finisher(model, job, parts, record)
-        best = training.selection == "best"
-        chosen.append(between.InnerSplit(record, finish, score, best, training.stop_patience))
+        best, stop = training.selection == "best", functools.partial(_stops, job)
+        chosen.append(between.InnerSplit(record, finish, score, best, stop))
     if job.experiment.schedule.name == "plateau":
-        chosen.append(between.RateByEpoch(record, _plateau_rate(job)))
+        chosen.append(between.RateByEpoch(record, _plateau_rate(job, len(record.history))))
     if job.tensorboard_path is not None and tensorboard_installed():
         chosen.append(
             keras.callbacks.TensorBoard(str(job.tensorboard_path), write_graph=False, profile_batch=0)
@@ -210,14 +224,14 @@ def _callbacks(
     return chosen
 
 
-def _plateau_rate(job: FitJob) -> Callable[[int, between.History], float]:
-    experiment = job.experiment
-    table = rate_table(experiment.schedule, experiment.optimizer.learning_rate, job.total_steps)
+def _plateau_rate(job: FitJob, done: int) -> Callable[[int, between.History], float]:
+    first, steps = span_at(job.experiment.training, done).first, job.feed.steps_per_epoch
+    table = _rates(job, first * steps)
 
     def rate(epoch: int, history: between.History) -> float:
-        factor = plateau_factor(experiment.schedule, between.inner_aucs(history))
-        steps = job.feed.steps_per_epoch
-        return float(table[epoch * steps : (epoch + 1) * steps].mean()) * factor
+        factor = plateau_factor(job.experiment.schedule, _watched(job, history))
+        start = (epoch - first) * steps
+        return float(table[start : start + steps].mean()) * factor
 
     return rate
 

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 
 from histoblend.config_training import Training
-from histoblend.data.batches import FeedWorkers, TrainingFeed
+from histoblend.data.batches import TrainingFeed
+from histoblend.data.feed_workers import FeedWorkers
 from histoblend.training.callbacks import EpochRecord
 from histoblend.training.normalisation import has_statistics, recompute_statistics
 from histoblend.training.state import assign_values

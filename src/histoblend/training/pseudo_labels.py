@@ -43,7 +43,8 @@ def pseudo_labelled(logits: np.ndarray, known: np.ndarray, settings: PseudoLabel
     Args:
         logits: float64 (teachers, patches, outputs).
         known: bool (patches,), those whose very pixels are among the labelled patches. They are left out: what
-            is in the training folds is learned with its label, and what is held out stays unseen.
+            is in the training folds is learned with its label, and what is held out stays unseen. That holds for
+            identical pixels only: near duplicates of held-out patches are not looked for.
 
     Raises:
         ConfigRefusal: no patch is left.
@@ -53,16 +54,26 @@ def pseudo_labelled(logits: np.ndarray, known: np.ndarray, settings: PseudoLabel
     sure = by_class.max(axis=1)
     rows = np.flatnonzero((sure >= settings.confidence) & ~known)
     if not len(rows):
-        most = f"{sure[~known].max():.3f}" if (~known).any() else "none: all have the pixels of labelled ones"
-        raise ConfigRefusal(
-            f"No test patch is left to learn from at training.pseudo_labels.confidence {settings.confidence} "
-            f"(the teachers' highest: {most}).",
-            "at least one",
-            "lower it.",
-        )
+        raise _nothing_left(sure[~known], settings)
     labels = by_class[rows].argmax(axis=1)
     soft = probability[rows].astype(np.float32)
     return PseudoLabelled(rows, labels, soft if settings.soft else targets(labels, by_class.shape[1]))
+
+
+def _nothing_left(sure: np.ndarray, settings: PseudoLabels) -> ConfigRefusal:
+    """`sure` is of the patches that are not known."""
+    if not len(sure):
+        return ConfigRefusal(
+            "No test patch is left to learn from: all have the pixels of labelled ones.",
+            "test patches that are not in the training part",
+            "leave the student out, or set training.pseudo_labels to null.",
+        )
+    return ConfigRefusal(
+        f"No test patch is left to learn from at training.pseudo_labels.confidence {settings.confidence} "
+        f"(the teachers' highest: {sure.max():.3f}).",
+        "at least one",
+        "lower it.",
+    )
 
 
 def joined_rows(

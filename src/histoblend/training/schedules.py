@@ -31,18 +31,25 @@ SHAPES: dict[str, Callable[[np.ndarray, Schedule], np.ndarray]] = {
     "cosine": _cosine,
     "one_cycle": _cosine,
 }
-ONE_CYCLE_CLIMB = 0.3  # of the training, where the file gives no warm-up
 
 
 def rate_table(schedule: Schedule, learning_rate: float, steps: int) -> np.ndarray:
     """The learning rate of each of `steps` steps, float32 (steps,), before any plateau."""
-    climb = schedule.warmup or (ONE_CYCLE_CLIMB if schedule.name == "one_cycle" else 0.0)
-    warm_steps, held_steps = round(climb * steps), round(schedule.hold * steps)
+    warm_steps, held_steps = round(schedule.climb * steps), round(schedule.hold * steps)
     climbing = (np.arange(warm_steps) + 1) / max(warm_steps, 1)
     rest = max(steps - warm_steps - held_steps, 0)
     held = np.ones(steps - warm_steps - rest)  # a progress of 1: where the shape ends
     shape = SHAPES[schedule.name](np.concatenate([np.arange(rest) / max(rest, 1), held]), schedule)
     return (learning_rate * np.concatenate([climbing, shape])).astype(np.float32)
+
+
+def ramped(table: np.ndarray, steps: int) -> np.ndarray:
+    """`table` with a linear climb over its first `steps`: what a fresh optimizer in mid-training begins with.
+
+    The first steps of Adam are of full size whatever the gradient, since its moments know one batch.
+    """
+    climb = np.minimum((np.arange(len(table)) + 1) / steps, 1.0)
+    return (table * climb).astype(np.float32)
 
 
 def plateau_factor(schedule: Schedule, aucs: Sequence[float]) -> float:

@@ -33,6 +33,11 @@ def span_at(training: Training, epoch: int) -> Span:
     return next(span for span in stage_spans(training) if epoch < span.last)
 
 
+def watched_from(training: Training) -> int:
+    """The first epoch (from 0) whose inner-split AUC says anything of a plateau: all layers learn from there on."""
+    return stage_spans(training)[-1].first
+
+
 def averaged_from(training: Training) -> int:
     """The first epoch (from 0) whose weights enter the mean of the last ones; `epochs` where none is kept."""
     if not training.average_last:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from histoblend.config_experiment import Experiment
-from histoblend.data.batches import FeedWorkers
+from histoblend.data.feed_workers import FeedWorkers
 from histoblend.data.pack import Pack
 from histoblend.data.views import IDENTITY
 from histoblend.errors import ArtifactRefusal

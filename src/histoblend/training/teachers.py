@@ -76,7 +76,8 @@ def check_teachers(
                     f"fold {', '.join(map(str, missing))} in {workspace.folder}.",
                     "teachers in the plan, named in --experiments, or trained on that fold in the output folder "
                     "(predictions that were added are of no fold)",
-                    f"train it first, or in one run: ./run.sh run PLAN --experiments {','.join((*one.teachers, one.name))}",
+                    f"train it first, or in one run: ./run.sh run PLAN --output {workspace.folder} --experiments "
+                    f"{','.join((*one.teachers, one.name))} --folds {','.join(map(str, folds))}",
                 )
 
 
@@ -94,7 +95,7 @@ class Taught:
     sentence: str
 
 
-def taught(task: Task, inputs: TaskInputs, labelled: TrainingRows) -> Taught | None:
+def with_pseudo_labels(task: Task, inputs: TaskInputs, labelled: TrainingRows) -> Taught | None:
     """`labelled` with the test patches beside them as the task's teachers see these; None where it has no teachers.
 
     Raises:
@@ -110,7 +111,7 @@ def taught(task: Task, inputs: TaskInputs, labelled: TrainingRows) -> Taught | N
             raise ArtifactRefusal(
                 f"{task.experiment.name} learns from {name}, whose fold {task.fold} is not finished.",
                 f"{folder.done}",
-                f"train it first: --experiments {name}",
+                f"train it first: ./run.sh run PLAN --experiments {name} --output {inputs.workspace.folder}",
             )
         check_whole(folder)
     test = inputs.pack.test
@@ -138,23 +139,27 @@ def table_hashes(folders: Mapping[str, TaskFolder]) -> dict[str, str]:
     return {name: read_json(folder.done)["files"][folder.test.name] for name, folder in folders.items()}
 
 
-def check_tables(experiment: Experiment, fold: int, folder: TaskFolder, workspace: Workspace) -> None:
+def changed_teachers(experiment: Experiment, fold: int, workspace: Workspace) -> list[str]:
+    """Teachers whose finished table is not the one that the finished student of this fold learned from."""
+    student = workspace.experiment(experiment.name).task(fold)
+    folders = teacher_folders(experiment, fold, workspace)
+    present = {name: teacher for name, teacher in folders.items() if teacher.done.exists()}
+    if not present or not student.done.exists():
+        return []
+    learned = read_json(student.done).get("teachers", {})
+    return [name for name, found in table_hashes(present).items() if learned.get(name) != found]
+
+
+def check_tables(experiment: Experiment, fold: int, workspace: Workspace) -> None:
     """Check that a finished student learned from the tables that its teachers have now.
 
     Raises:
         ArtifactRefusal: one has changed since.
     """
-    present = {
-        name: teacher
-        for name, teacher in teacher_folders(experiment, fold, workspace).items()
-        if teacher.done.exists()
-    }
-    if not present or not folder.done.exists():
-        return
-    learned = read_json(folder.done).get("teachers", {})
-    if changed := [name for name, found in table_hashes(present).items() if learned.get(name) != found]:
+    if changed := changed_teachers(experiment, fold, workspace):
         raise ArtifactRefusal(
-            f"{folder.folder} learned from another table of {some(changed)} than the one that is there now.",
+            f"{workspace.experiment(experiment.name).task(fold).folder} learned from another table of {some(changed)} "
+            "than the one that is there now.",
             "teachers as they were",
             f"put the student aside and run again: ./run.sh archive {experiment.name} --output {workspace.folder}",
         )

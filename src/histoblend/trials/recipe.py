@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,12 +46,14 @@ class Asked:
         networks: rows of the registry, tried under `recipe`.
         experiments: files of configs/experiments, tried with recipes of their own.
         input_size: at which every network sees the patch; None for each experiment's own.
+        random_weights: whether `networks` that have published weights start without them.
     """
 
     networks: tuple[str, ...] = ()
     experiments: tuple[str, ...] = ()
     recipe: str = COMMON_RECIPE
     input_size: int | None = 96
+    random_weights: bool = False
 
 
 def chosen_trials(asked: Asked, configs: Path, side: int) -> list[Trial]:
@@ -58,15 +61,17 @@ def chosen_trials(asked: Asked, configs: Path, side: int) -> list[Trial]:
 
     Raises:
         ConfigRefusal: an unknown name, a name twice, or a row that is no network.
+        MachineRefusal: pretrained weights are not to be had; names all that are missing.
     """
     networks = asked.networks or (() if asked.experiments else trainable_networks())
-    trials = [_of_network(name, asked, configs, side) for name in networks]
-    trials += [_of_experiment(name, asked, configs, side) for name in asked.experiments]
+    trials = [_of_network(name, asked, configs) for name in networks]
+    trials += [_of_experiment(name, asked, configs) for name in asked.experiments]
     names = [trial.name for trial in trials]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigRefusal(
             f"{', '.join(twice)} would be tried twice.", "each name once", "take it out of one of the lists."
         )
+    _require_weights(trials, side)
     return trials
 
 
@@ -75,10 +80,11 @@ def trainable_networks() -> tuple[str, ...]:
     return tuple(name for name, row in NETWORKS.items() if row.kind == "keras")
 
 
-def _of_network(name: str, asked: Asked, configs: Path, side: int) -> Trial:
+def _of_network(name: str, asked: Asked, configs: Path) -> Trial:
     _require_network(name)
     recipe = load_experiment(asked.recipe, configs, {"network": {"name": name}})
-    trial = _trial(recipe.model_copy(update={"name": name}), asked, side)
+    _refuse_student(recipe)
+    trial = _trial(recipe.model_copy(update={"name": name}), asked, random=asked.random_weights)
     if trial.weights != "imagenet":
         return trial
     optimizer = recipe.optimizer.model_copy(
@@ -87,10 +93,11 @@ def _of_network(name: str, asked: Asked, configs: Path, side: int) -> Trial:
     return replace(trial, experiment=trial.experiment.model_copy(update={"optimizer": optimizer}))
 
 
-def _of_experiment(name: str, asked: Asked, configs: Path, side: int) -> Trial:
+def _of_experiment(name: str, asked: Asked, configs: Path) -> Trial:
     experiment = load_experiment(name, configs)
     _require_network(experiment.network.name)
-    return _trial(experiment, replace(asked, recipe=experiment.name), side)
+    _refuse_student(experiment)
+    return _trial(experiment, replace(asked, recipe=experiment.name), random=False)
 
 
 def _require_network(name: str) -> None:
@@ -102,8 +109,17 @@ def _require_network(name: str) -> None:
         )
 
 
-def _trial(experiment: Experiment, asked: Asked, side: int) -> Trial:
-    """With its input size and without artifacts a trial has no use for; random where weights are not to be had."""
+def _refuse_student(experiment: Experiment) -> None:
+    if experiment.teachers:
+        raise ConfigRefusal(
+            f"{experiment.name} learns from pseudo-labels of test patches, and a trial has none.",
+            "an experiment that learns from labels alone",
+            "leave it out, or train it in a run.",
+        )
+
+
+def _trial(experiment: Experiment, asked: Asked, *, random: bool) -> Trial:
+    """With its input size and without artifacts a trial has no use for; `random` in place of pretrained weights."""
     training = experiment.training.model_copy(update={"tensorboard": False, "save_model": False})
     size = experiment.input_size if asked.input_size is None else asked.input_size
     experiment = experiment.model_copy(update={"training": training, "input_size": size, "role": "member"})
@@ -111,16 +127,20 @@ def _trial(experiment: Experiment, asked: Asked, side: int) -> Trial:
     wanted = getattr(settings, "weights", None)
     if wanted is None:
         return Trial(experiment, asked.recipe, FROM_SCRATCH)
-    if wanted != "none" and _to_be_had(experiment, side):
+    if wanted == "none" or not random:
         return Trial(experiment, asked.recipe, wanted)
     parameters = experiment.network.parameters | {"name": experiment.network.name, "weights": "none"}
     update = {"network": Network.model_validate(parameters)}
     return Trial(experiment.model_copy(update=update), asked.recipe, "none")
 
 
-def _to_be_had(experiment: Experiment, side: int) -> bool:
+def _require_weights(trials: Sequence[Trial], side: int) -> None:
     try:
-        starting_weights([experiment], side)
-    except MachineRefusal:
-        return False
-    return True
+        starting_weights([trial.experiment for trial in trials], side)
+    except MachineRefusal as refusal:
+        raise MachineRefusal(
+            refusal.found,
+            refusal.expected,
+            "attach a dataset that holds them, or leave these networks out; those of --networks may start at random: "
+            "--random-weights.",
+        ) from refusal

@@ -68,12 +68,13 @@ def training_rate(task: Task, inputs: TaskInputs, seconds: float) -> float:
 
 
 def prediction_rate(task: Task, inputs: TaskInputs, seconds: float) -> float:
-    """Images per second of the task's network in prediction, one view each, in the pipeline's batches."""
+    """Images per second of the task's network as the pipeline predicts with it, one view each, in its batches."""
     from histoblend.inference.predict import network_logits
+    from histoblend.models.dihedral_fold import folded_model
     from histoblend.training.fit import PREDICTION_BATCH, build_model
 
     problem = task.experiment.problem(inputs.pack.side, len(inputs.classes))
-    logits = network_logits(build_model(task.experiment, task.precision, problem))
+    logits = network_logits(folded_model(build_model(task.experiment, task.precision, problem)))
     images = inputs.pack.train_images()
     batch = np.asarray(images[:PREDICTION_BATCH])
     for _ in range(2):
