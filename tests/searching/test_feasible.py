@@ -49,7 +49,9 @@ def test_a_batch_too_large_for_memory_is_an_obstacle_and_no_refusal():
 def test_another_network_is_measured_and_one_that_cannot_be_built_is_an_obstacle(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    found = obstacle(experiment(4096, {"name": "small_vgg", "widths": [64, 64], "depths": [1, 1]}), BASE, PREPARED, 4 * GIB)
+    found = obstacle(
+        experiment(4096, {"name": "small_vgg", "widths": [64, 64], "depths": [1, 1]}), BASE, PREPARED, 4 * GIB
+    )
     assert found is not None and "of memory are free" in found
 
     def unbuilt(*_: Any) -> None:

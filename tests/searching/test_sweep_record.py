@@ -16,7 +16,11 @@ from histoblend.searching.sweep_config import Sweep
 from histoblend.searching.sweep_record import keep_or_compare
 from histoblend.searching.trial_records import Trial, write_trial
 
-SWEEP = Sweep(name="search", base="first", parameters={"network.dropout": {"low": 0.0, "high": 0.5}})
+SWEEP = Sweep(
+    name="search",
+    base="first",
+    parameters={"network.dropout": {"low": 0.0, "high": 0.5}, "a": {"choices": [0, 1]}},
+)
 
 
 def record(precision: str = "float32", **changes: Any) -> Record:

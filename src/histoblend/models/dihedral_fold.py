@@ -31,8 +31,10 @@ def folded_model(model: keras.Model) -> keras.Model:
     It computes in the precision of `model`, and does not follow it when that is trained on. Normalisations that stay
     are ours, which are fast.
     """
+    if not _is_dihedral(model):
+        return model
     merged = _merged(model) if _in_full(model) else {}
-    return _Folding(model, merged, exported=False).network() if _is_dihedral(model) else model
+    return _Folding(model, merged, exported=False).network()
 
 
 def exported_model(model: keras.Model) -> keras.Model:

@@ -62,7 +62,7 @@ class Parameter(Settings):
     @model_validator(mode="after")
     def _one_way(self) -> Parameter:
         if self.choices is not None:
-            if {"low", "high", "log", "step"} & self.model_fields_set:
+            if self.log or any(one is not None for one in (self.low, self.high, self.step)):
                 raise ValueError("choices stand alone, or low and high without choices")
             places = [self.place(one) for one in self.choices]
             if len(places) < 2 or places != list(range(len(places))):
