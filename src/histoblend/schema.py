@@ -1,4 +1,4 @@
-"""JSON schemas of plan, experiment, recipe and sweep files (draft 2020-12), by which editors complete keys and mark typos.
+"""JSON schemas of plan, experiment, recipe and sweep files (draft 2020-12): editors complete keys and mark typos.
 
 Derived from the settings of config.py, config_experiment.py and config_training.py and from the registries, so
 that a new key, network or preset is in them without further ado. What only a trial can tell (whether a transform

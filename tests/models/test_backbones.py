@@ -129,6 +129,8 @@ def test_equals_the_plain_network(backbone, training):
     """In one part of 10,000 of the largest output: rounding grows through a hundred layers."""
     theirs = plain_backbone(backbone, "none", 96)
     with_uneven_statistics(theirs)
+    for layer in normalisations(theirs):
+        layer.momentum = min(layer.momentum, 0.99)  # the one thing that `rebuilt` changes
     ours = rebuilt(theirs, backbone)
     result, expected = (np.asarray(model(PIXELS, training=training)) for model in (ours, theirs))
     np.testing.assert_allclose(result, expected, atol=1e-4 * np.abs(expected).max())

@@ -13,8 +13,9 @@ from histoblend.evaluation.metrics import Metrics
 
 COLUMNS = [
     "rank", "name", "kind", "status", "auc_pooled", "auc_fold_mean", "auc_fold_std", "accuracy", "tta_gain", "folds",
-    "slides_policy", "inner_split", "pseudo_labels", "searched", "minutes", "images_per_second", "data_set", "synthetic",
-    "local_leaderboard", "public_score", "private_score", "config_fingerprint", "data_fingerprint", "folds_fingerprint",
+    "slides_policy", "inner_split", "pseudo_labels", "searched", "minutes", "images_per_second", "data_set",
+    "synthetic", "local_leaderboard", "public_score", "private_score", "config_fingerprint", "data_fingerprint",
+    "folds_fingerprint",
 ]  # fmt: skip
 
 
