@@ -275,6 +275,7 @@ def test_the_mean_of_the_last_epochs_is_kept_with_statistics_of_its_own(images: 
                 assert not np.allclose(kept[value.path], found[-1][value.path], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_scoring_the_mean_on_an_inner_split_does_not_disturb_training(images: str, tmp_path: Path):
     training = {"average_last": 0.5, "mixup": 0.3, "stages": STAGES}
     watched = states(images, tmp_path / "watched", experiment(training=training | {"selection": "best"}))

@@ -68,6 +68,7 @@ def test_speeds_first_then_trainings_then_nothing(toy: Path, toy_configs: Path, 
         run_trials(request(toy, output, minutes=0.1), Heard(), os.environ)
 
 
+@pytest.mark.slow
 def test_one_that_cannot_be_built_does_not_stop_the_others(toy: Path, toy_configs: Path, tmp_path: Path):
     broken = "network: {name: small_vgg, crop: 16}\n"  # the labelled centre is 32
     (toy_configs / "experiments/broken.yaml").write_text(broken)
