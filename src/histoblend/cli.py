@@ -326,6 +326,72 @@ def sweep(
     run_sweep(SweepRequest(name, run_request, trials, confirm), Display(), os.environ)
 
 
+@app.command(epilog="Example: histoblend check submission.csv --against mini_logit_mean --output output/mini")
+def check(
+    file: Annotated[Path, typer.Argument(help="The CSV that is to be submitted.")],
+    against: Annotated[
+        str | None, typer.Option(help="Blend or experiment of the output folder it should agree with.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder, as in run.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Output folder of the run.")] = None,
+) -> None:
+    """Examine a submission: what is wrong with it, how bad that is, and what to do.
+
+    Exit code 1 where it would be refused or score wrongly, 0 else.
+    """
+    from histoblend.checking import CheckRequest, check_submission_file
+    from histoblend.reporting.progress import Display
+
+    code = check_submission_file(CheckRequest(file, against, data, output), Display(), os.environ)
+    if code:
+        sys.exit(code)
+
+
+@app.command(epilog="Example: histoblend compare mini_vgg mini_resnet --output output/mini")
+def compare(
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Experiments or blends by name, or their folders.", metavar="A B [...]"),
+    ],
+    output: Annotated[Path | None, typer.Option(help="Output folder of the run.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder, for pictures, as in run.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Picture (.png) of the patches they disagree on most.")
+    ] = None,
+) -> None:
+    """Compare experiments or blends: AUC with interval, paired differences, settings, cost, disagreements."""
+    from histoblend.comparing import CompareRequest
+    from histoblend.comparing import compare as run_compare
+    from histoblend.reporting.progress import Display
+
+    run_compare(CompareRequest(tuple(names), output, data, to), Display(), os.environ)
+
+
+@app.command(epilog="Example: histoblend rank --output output/mini")
+def rank(
+    output: Annotated[Path | None, typer.Option(help="Output folder of the run.")] = None,
+) -> None:
+    """Show the local leaderboard: cross-fitted AUC with interval, beside leaderboard scores where known."""
+    from histoblend.leaderboard import RankRequest, show_leaderboard
+    from histoblend.reporting.progress import Display
+
+    show_leaderboard(RankRequest(output), Display(), os.environ)
+
+
+@app.command(epilog="Example: histoblend report --output output/mini")
+def report(
+    output: Annotated[Path | None, typer.Option(help="Output folder of the run.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder, for pictures, as in run.")] = None,
+    to: Annotated[Path | None, typer.Option(help="The page; else report/index.html in the output.")] = None,
+) -> None:
+    """Write one self-contained HTML page about everything in the output folder."""
+    from histoblend.report_page import ReportRequest, write_report
+    from histoblend.reporting.progress import Display
+
+    display = Display()
+    display.tell(f"Report: {write_report(ReportRequest(output, data, to), display, os.environ)}")
+
+
 @app.command(epilog="Example: histoblend schema")
 def schema(
     output: Annotated[Path | None, typer.Option(help="Folder; else schema/ in the configs folder.")] = None,

@@ -98,6 +98,8 @@ class Workspace:
     ensembles = File("ensembles")
     predictions = File("predictions")
     audit = File("audit")
+    report = File("report/index.html")
+    ledger = File("submissions.csv")
     lock = File(".lock")
     lock_holder = File(".lock-holder.json")
 
@@ -108,6 +110,10 @@ class Workspace:
     def ensemble(self, name: str) -> EnsembleFolder:
         """The folder of one blend."""
         return EnsembleFolder(self.ensembles / name)
+
+    def blend_audit(self, plan: str) -> Path:
+        """What the rules of a plan's blend are worth, and which was chosen why."""
+        return self.ensembles / f"{plan}_audit.json"
 
 
 def scratch_folder(workspace: Workspace, environment: Mapping[str, str]) -> Path:
