@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # ./run.sh            install what is missing, then `histoblend run`
-# ./run.sh test       the test suite (further words go to pytest; --slow adds what is marked slow)
+# ./run.sh test       the test suite, on up to 4 cores (further words go to pytest; --slow adds what is marked slow)
 # ./run.sh ANYTHING   `histoblend ANYTHING`
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -62,7 +62,11 @@ case "${1:-run}" in
   test)
     shift
     cd "$here"
-    exec "$python" -m pytest "$@"
+    parallel=()
+    if "$python" -c 'import xdist' 2>/dev/null; then parallel=(--numprocesses auto --maxprocesses 4 --dist loadfile); fi
+    # Several workers share a graphics card only if none takes all of its memory at once.
+    export TF_FORCE_GPU_ALLOW_GROWTH=true
+    exec "$python" -m pytest ${parallel[@]+"${parallel[@]}"} "$@"
     ;;
   run) [ $# -gt 0 ] && shift; exec "$python" -m histoblend run "$@" ;;
   *) exec "$python" -m histoblend "$@" ;;

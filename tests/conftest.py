@@ -6,10 +6,14 @@ import hashlib
 import io
 import os
 import shutil
+import sys
 from pathlib import Path
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers have the cores already
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import cv2
 import numpy as np
@@ -43,6 +47,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HISTOBLEND_DATA", "HISTOBLEND_CONFIGS", "HISTOBLEND_SCRATCH", "KAGGLE_KERNEL_RUN_TYPE"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def usual_precision() -> None:
+    """Whatever precision a test before set: runs set it for the whole process."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].config.set_dtype_policy("float32")
 
 
 @pytest.fixture(scope="session")

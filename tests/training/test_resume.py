@@ -18,12 +18,12 @@ import pandas as pd
 import pytest
 
 ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-EPOCHS = 30
+EPOCHS = 14
 
 
 def start(toy: Path, output: Path, workers: int) -> subprocess.Popen[bytes]:
     settings = [f"execution.workers={workers}", "execution.threads=2", f"training.epochs={EPOCHS}"]
-    settings += ["training.stop_patience=25"]
+    settings += ["training.stop_patience=10"]
     command = [sys.executable, "-m", "histoblend", "run", "every", "--folds", "0", "--data", str(toy)]
     command += ["--output", str(output), *(word for one in settings for word in ("--set", one))]
     return subprocess.Popen(
