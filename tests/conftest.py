@@ -98,9 +98,10 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 # The discs are so much alike that they would count as near duplicates of each other.
+TOY_PLAN = "data: {near_duplicates: keep}\nfolds: {count: 2}\nreport: false\n"
 TOY_CONFIGS = {
-    "plans/toy.yaml": "experiments: [first, second]\ndata: {near_duplicates: keep}\nfolds: {count: 2}\ntta: 4\n",
-    "plans/every.yaml": "experiments: [everything]\ndata: {near_duplicates: keep}\nfolds: {count: 2}\ntta: 1\n",
+    "plans/toy.yaml": "experiments: [first, second]\n" + TOY_PLAN + "tta: 4\n",
+    "plans/every.yaml": "experiments: [everything]\n" + TOY_PLAN + "tta: 1\n",
     "experiments/first.yaml": """
 network: {name: small_vgg, widths: [4, 8], depths: [1, 1]}
 augmentation: none

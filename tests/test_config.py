@@ -52,6 +52,32 @@ def test_what_is_wrong_in_a_file_is_named_with_what_would_be_right(
         experiment(toy_configs, text)
 
 
+def test_a_blends_rule_alone_is_short_for_its_block(toy_configs: Path):
+    plan = "experiments: [first]\n"
+    put(toy_configs, "plans/one.yaml", f"{plan}blend: greedy")
+    assert load_plan("one", toy_configs).blend.rule == "greedy"
+    changed = load_plan("one", toy_configs, ("blend.gate=0.98",)).blend
+    assert (changed.rule, changed.gate) == ("greedy", 0.98)
+    assert load_plan("one", toy_configs, ("blend=auto",)).blend.rule == "auto"
+    assert load_plan("toy", toy_configs).blend.rule == "auto"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("blend=gredy", "Did you mean greedy"),
+        ("blend.rule=rank", "Did you mean rank_mean"),
+        ("blend.rule=weighted", "rule weighted has no weights"),
+        ("blend.weights={first: 0}", "weights gives no experiment any weight"),
+        ("blend.weights={first: -1}", "greater than or equal to 0"),
+        ("blend.weights={first: .inf}", "finite number"),
+    ],
+)
+def test_a_blend_that_cannot_be_is_refused(toy_configs: Path, setting: str, message: str):
+    with pytest.raises(ConfigRefusal, match=message):
+        load_plan("toy", toy_configs, (setting,))
+
+
 def test_names_that_do_not_exist_name_the_nearest(toy_configs: Path):
     with pytest.raises(ConfigRefusal, match=r"no plan named 'to'(.|\n)*toy"):
         load_plan("to", toy_configs)

@@ -30,7 +30,7 @@ precision: float32
 optimizer: {learning_rate: 1.0e-2}
 training: {epochs: 2, batch_size: 16, tensorboard: false, save_model: true}
 """
-PLAN = "experiments: [turning]\ndata: {near_duplicates: keep}\nfolds: {count: 2}\ntta: 4\n"
+PLAN = "experiments: [turning]\ndata: {near_duplicates: keep}\nfolds: {count: 2}\ntta: 4\nreport: false\n"
 
 
 @pytest.fixture(scope="module")

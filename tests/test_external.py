@@ -17,7 +17,7 @@ from scipy.special import expit
 from histoblend.archive import archive_experiment
 from histoblend.data.folds import folds_fingerprint
 from histoblend.errors import ArtifactRefusal, ConfigRefusal
-from histoblend.evaluation.metrics import Scoring, scored
+from histoblend.evaluation.metrics import Scoring, areas
 from histoblend.external import AddRequest, add_external, external_members, refuse_external
 from histoblend.external.comparison import chance_deviation
 from histoblend.external.tables import foreign_scores, read_foreign
@@ -77,7 +77,7 @@ def friend(finished: Path, tmp_path: Path) -> Friend:
 def scoring_of(output: Path) -> Scoring:
     folds = pd.read_csv(output / "folds.csv", dtype={"id": str})
     ids = pd.read_csv(output / "experiments/first/test.csv", dtype={"id": str})["id"]
-    return Scoring(folds, ids, None, None, ("no tumour", "tumour"), {"folds_fingerprint": "f"})
+    return Scoring(folds, ids, None, None, ("no tumour", "tumour"), {"folds_fingerprint": "f", "slides_policy": "map"})
 
 
 def test_sound_predictions_are_kept_in_our_form_and_join(friend: Friend):
@@ -346,7 +346,7 @@ def test_the_next_run_ranks_and_blends_what_was_added(friend: Friend, toy: Path)
     friend.add("half", parts="oof")
     ranking, text = again(friend, toy)
     oof = pd.read_csv(folder / "oof.csv", dtype={"id": str})
-    assert ranking.loc["torch", "auc_pooled"] == pytest.approx(scored(oof)["auc_pooled"])
+    assert ranking.loc["torch", "auc_pooled"] == pytest.approx(areas(oof)["auc_pooled"])
     assert (ranking.loc["torch", "kind"], ranking.loc["torch", "status"]) == ("external", "complete")
     assert ranking.loc["submission", "status"] == "test only"
     assert np.isnan(ranking.loc["submission", "auc_pooled"]) and pd.isna(ranking.loc["submission", "rank"])

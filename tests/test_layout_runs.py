@@ -28,6 +28,7 @@ TEXTURE = "{network: {name: texture_hgb, iterations: 3, samples_per_leaf: 2}, ro
 PLAN = """
 experiments: [only, texture]
 data: {side: 32, near_duplicates: keep}
+report: false
 folds: {count: 2, slides: none}
 tta: 1
 """

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from histoblend.blending.rules import RULES
 from histoblend.competition.source import Source
 from histoblend.errors import ArtifactRefusal, ConfigRefusal, DataRefusal, MachineRefusal
 from histoblend.evaluation.auc import percentile_ranks
@@ -18,6 +19,8 @@ from histoblend.pipeline import run
 from histoblend.preparation import Request, fitting_plan
 from histoblend.reporting.progress import Display
 from histoblend.workspace import Workspace, locked
+
+BLENDS = {f"toy_{rule}" for rule in RULES if rule != "weighted"}  # to which no weights are given
 
 
 class Lines(Display):
@@ -48,7 +51,7 @@ def file_bytes(folder: Path, pattern: str) -> dict[str, bytes]:
 
 def test_a_run_leaves_every_artifact(finished: Path):
     names = {str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file()}
-    expected = {"folds.csv", "ranking.csv", "submission.csv", "run.json"}
+    expected = {"folds.csv", "ranking.csv", "submission.csv", "run.json", "ensembles/toy_audit.json"}
     for experiment in ("first", "second"):
         expected |= {
             f"experiments/{experiment}/{name}"
@@ -57,7 +60,7 @@ def test_a_run_leaves_every_artifact(finished: Path):
         for fold in range(2):
             files = ("model.weights.h5", "history.csv", "oof.csv", "test.csv", "done.json")
             expected |= {f"experiments/{experiment}/fold_{fold}/{name}" for name in files}
-    for blend in ("toy_logit_mean", "toy_rank_mean"):
+    for blend in BLENDS:
         files = ("weights.json", "oof.csv", "test.csv", "metrics.json", "submission.csv")
         expected |= {f"ensembles/{blend}/{name}" for name in files}
     expected |= {
@@ -102,12 +105,12 @@ def test_submission_holds_ranks_in_the_order_of_the_sample(finished: Path, toy: 
 
 def test_ranking_lists_experiments_and_blends_best_first(finished: Path):
     ranking = pd.read_csv(finished / "ranking.csv")
-    assert set(ranking["name"]) == {"first", "second", "toy_logit_mean", "toy_rank_mean"}
+    assert set(ranking["name"]) == {"first", "second", *BLENDS}
     assert ranking["auc_pooled"].is_monotonic_decreasing
     assert set(ranking["slides_policy"]) == {"map"}
     assert ranking[["public_score", "private_score"]].isna().all(axis=None)
     assert ranking.set_index("name")["inner_split"].to_dict() == {
-        "first": False, "second": True, "toy_logit_mean": False, "toy_rank_mean": False,
+        "first": False, "second": True, **dict.fromkeys(BLENDS, False),
     }  # fmt: skip
 
 

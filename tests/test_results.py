@@ -12,14 +12,16 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from histoblend.blending.rules import RULES
 from histoblend.config_files import load_plan, plan_experiments
-from histoblend.errors import ArtifactRefusal
+from histoblend.errors import ArtifactRefusal, ConfigRefusal
 from histoblend.evaluation.auc import percentile_ranks
 from histoblend.pipeline import run
 from histoblend.preparation import Request, other_experiments
 from histoblend.reporting.progress import Display
 
-EVERYTHING = {"first", "second", "toy_logit_mean", "toy_rank_mean"}
+BLENDS = {f"toy_{rule}" for rule in RULES if rule != "weighted"}  # to which no weights are given
+EVERYTHING = {"first", "second"} | BLENDS
 
 SOLO = "experiments: [first]\ndata: {near_duplicates: keep}\nfolds: {count: 2}\ntta: 4\n"
 
@@ -72,7 +74,8 @@ def test_another_plan_in_the_same_output_keeps_the_first_ones_blends(
     kept = (finished / "ensembles/toy_logit_mean/oof.csv").read_bytes()
     ranking, text = again(toy, finished, "solo")
     assert "2 of 2 tasks are done already." in text
-    assert set(ranking["name"]) == EVERYTHING | {"solo_logit_mean", "solo_rank_mean"}
+    assert set(ranking["name"]) == EVERYTHING | {"solo_logit_mean"}  # all rules rank as one member does
+    assert "One member: every rule ranks as it does." in text
     assert ranking["name"].is_unique
     assert (finished / "ensembles/toy_logit_mean/oof.csv").read_bytes() == kept
     assert weights(finished, "solo_logit_mean") == {"first": 1.0}
@@ -123,17 +126,41 @@ def test_a_yardstick_is_ranked_and_not_blended(finished: Path, toy: Path, toy_co
     ranking, text = again(toy, finished)
     assert "4 of 4 tasks are done already." in text
     assert ranking.set_index("name")["kind"].to_dict() == {
-        "first": "experiment", "second": "yardstick", "toy_logit_mean": "blend", "toy_rank_mean": "blend",
+        "first": "experiment", "second": "yardstick", "toy_logit_mean": "blend",
     }  # fmt: skip
     assert weights(finished) == {"first": 1.0}
 
 
 def test_rule_and_scale_choose_what_is_submitted(finished: Path, toy: Path):
-    _, text = again(toy, finished, settings=("blend.rule=rank_mean", "submission.scale=probability"))
-    assert "It is the rank mean of first, second." in text
+    _, text = again(toy, finished, settings=("blend=rank_mean", "submission.scale=probability"))
+    assert (
+        "Blend: rank mean of first, second. Asked for by blend.rule; auto would take the equal mean" in text
+    )
     submission = pd.read_csv(finished / "submission.csv", index_col="id")["label"]
     blend = pd.read_csv(finished / "ensembles/toy_rank_mean/test.csv", index_col="id")["probability"]
     np.testing.assert_allclose(submission, blend.loc[submission.index], rtol=1e-12)
+
+
+def test_the_run_tells_what_the_audit_found_and_what_it_decided(finished_once: tuple[Path, str]):
+    """Of 60 patches on six slides nothing can be told from noise."""
+    output, text = finished_once
+    audit = json.loads((output / "ensembles/toy_audit.json").read_text())
+    assert (audit["asked"], audit["chosen"]) == ("auto", "logit_mean")
+    assert "6 clusters are too few to tell a gain from noise; the equal mean stays." in text
+    assert "> logit_mean" in text and "optimism" in text
+    second = [one["name"] for one in audit["finals"][1:]]
+    assert (output / "submission_alternative.csv").exists() == bool(second)
+    assert all(f"A second final: {output}/submission_alternative.csv, {name}" in text for name in second)
+
+
+def test_weights_for_an_experiment_that_is_nowhere_stop_at_the_door(finished: Path, toy: Path):
+    with pytest.raises(ConfigRefusal, match="third"):
+        again(toy, finished, settings=("blend.weights={first: 1, third: 2}",))
+    _, text = again(toy, finished, settings=("blend.rule=weighted", "blend.weights={first: 1, second: 3}"))
+    assert "Blend: weighted of 0.75 second, 0.25 first." in text
+    assert weights(finished, "toy_weighted") == {"first": 0.25, "second": 0.75}
+    again(toy, finished)
+    assert not (finished / "ensembles/toy_weighted").exists()
 
 
 def test_damaged_metrics_of_an_earlier_run_are_named(finished: Path, toy: Path, toy_configs: Path):

@@ -10,11 +10,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from histoblend.config_experiment import Views
 from histoblend.config_training import Settings
-from histoblend.errors import some
+from histoblend.errors import nearest, some
 
 Action = Literal["keep", "drop", "stop"]
 Grouping = Literal["group", "keep", "drop", "stop"]
@@ -66,10 +66,38 @@ class FoldSettings(Settings):
 
 
 class Blend(Settings):
-    """How complete experiments are combined."""
+    """How complete experiments are combined; the name of a rule alone is short for {rule: name}."""
 
-    rule: Literal["logit_mean", "rank_mean"] = "logit_mean"
-    """The rule whose blend becomes the submission; both are ranked."""
+    rule: str = "auto"
+    """Rule whose blend is submitted; auto: the mean of logits, unless another gains more than noise."""
+    weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] | None = None
+    """Weights by experiment for the rule `weighted`, in any scale; null for none."""
+    power: Annotated[float, Field(gt=0, le=16)] = 2.0
+    """Power of the rule `power_mean`; 1 is the mean of probabilities."""
+    gate: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Of two members whose rank correlation is above this, the weaker is left out of every rule; null for none."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spelled_out(cls, value: Any) -> Any:
+        return {"rule": value} if isinstance(value, str) else value
+
+    @field_validator("rule")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        from histoblend.blending.rules import RULES
+
+        if value not in (names := ["auto", *RULES]):
+            raise ValueError(f"unknown value {value!r}. {nearest(value, names)}")
+        return value
+
+    @model_validator(mode="after")
+    def _weighted(self) -> Blend:
+        if self.weights is not None and not sum(self.weights.values()):
+            raise ValueError("weights gives no experiment any weight; one has to be above zero")
+        if self.rule == "weighted" and self.weights is None:
+            raise ValueError("rule weighted has no weights; give weights: {experiment: 1, ...}")
+        return self
 
 
 class Submission(Settings):
@@ -122,6 +150,8 @@ class Plan(Settings):
     """What stands in submission.csv."""
     execution: Execution = Execution()
     """Where and how tasks are run."""
+    report: bool = True
+    """Write the page about everything in the output folder, report/index.html, at the end."""
     budget: str | None = None
     """Wall-clock time after which no further task is started, such as 11h or 40m; null for none."""
     synthetic: SyntheticSettings = SyntheticSettings()

@@ -10,6 +10,9 @@ import yaml
 from histoblend.errors import ConfigRefusal, nearest
 from histoblend.yaml_files import read_value
 
+SHORT = {"network": "name", "blend": "rule"}
+"""Settings that may be a word alone: `network: small_vgg` is short for `network: {name: small_vgg}`."""
+
 
 def parse_setting(text: str) -> tuple[list[str], Any]:
     """Split ``a.b=value`` into its keys and the value read as YAML.
@@ -50,8 +53,8 @@ def lay(target: dict[str, Any], keys: list[str], value: Any) -> None:
     """
     for key in keys[:-1]:
         inner = target.setdefault(key, {})
-        if isinstance(inner, str) and key == "network":  # `network: name` is short for {name: name}
-            inner = target[key] = {"name": inner}
+        if isinstance(inner, str) and key in SHORT:
+            inner = target[key] = {SHORT[key]: inner}
         if not isinstance(inner, dict):
             raise ConfigRefusal(f"--set {'.'.join(keys)}: {key} is {inner!r} and holds no keys.")
         target = inner

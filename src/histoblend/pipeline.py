@@ -18,7 +18,7 @@ from histoblend.data.odd_files import odd_counts, odd_sentence
 from histoblend.data.pack import Pack, find_pack, pack
 from histoblend.data.pack_space import check_space, estimate_pack
 from histoblend.data.split import Split, SplitSettings, check_split, make_split
-from histoblend.errors import some
+from histoblend.errors import Refusal, some
 from histoblend.execution.device import processor_count
 from histoblend.execution.in_process import Job, run_jobs
 from histoblend.execution.records import (
@@ -88,7 +88,27 @@ def run(
         tell_finished(prepared, finished, display)
         if blending:
             conclude(prepared, blends, display)
+    if blending:
+        report(prepared, request, display, environment)
     return ranking
+
+
+def report(prepared: Prepared, request: Request, display: Display, environment: Mapping[str, str]) -> None:
+    """Write the page about this output folder; where it cannot be, say why: the submission stands."""
+    if not prepared.plan.report:
+        return
+    from histoblend.report_page import (
+        ReportRequest,
+        write_report,
+    )  # plots and templates take a second to load
+
+    asked = ReportRequest(prepared.workspace.folder, request.data)
+    try:
+        path = write_report(asked, display, environment)
+    except Refusal as refusal:
+        display.warn(f"No report was written, all else was. {refusal}")
+    else:
+        display.tell(f"Report: {path}")
 
 
 def preview(prepared: Prepared, display: Display) -> None:

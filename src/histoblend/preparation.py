@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from histoblend.blending.decision import AUTO
 from histoblend.blending.rules import rules_for
 from histoblend.competition.digits import read_digits
 from histoblend.competition.layouts import Competition
 from histoblend.competition.source import Source, draw_source, find_source
 from histoblend.config import Plan
 from histoblend.config_experiment import Experiment
-from histoblend.config_files import beyond_plan, configs_folder, load_plan, plan_experiments
+from histoblend.config_files import base_name, beyond_plan, configs_folder, load_plan, plan_experiments
 from histoblend.data.pack_space import estimate_pack
-from histoblend.errors import ConfigRefusal, MachineRefusal, some
+from histoblend.errors import ConfigRefusal, MachineRefusal, nearest, some
 from histoblend.execution.device import Device, gpu_names, prepare_device
 from histoblend.execution.preflight import PlannedExperiment, check_machine, plan_work, resolve_slides
 from histoblend.reporting.progress import Display
@@ -83,6 +84,7 @@ def prepare(request: Request, display: Display, environment: Mapping[str, str]) 
     introduce(source, display)
     check_rule(plan, source.competition)
     workspace = Workspace((request.output or default_output(project, environment)).absolute())
+    check_weights(plan, [one.name for one in experiments], workspace)
     device = prepare_device(plan.execution)
     check_cards(device, request.plan is None and plan.name == "kaggle", display)
     patches = (len(source.competition.train), len(source.competition.test))
@@ -208,12 +210,30 @@ def check_rule(plan: Plan, competition: Competition) -> None:
     Raises:
         ConfigRefusal: it has none.
     """
-    fitting = rules_for(len(competition.classes))
+    fitting = [AUTO, *rules_for(len(competition.classes))]
     if plan.blend.rule not in fitting:
         raise ConfigRefusal(
             f"blend.rule {plan.blend.rule} has no meaning for {len(competition.classes)} classes.",
             f"one of {', '.join(fitting)}",
-            "set blend.rule: logit_mean.",
+            "set blend.rule: auto.",
+        )
+
+
+def check_weights(plan: Plan, asked_for: Sequence[str], workspace: Workspace) -> None:
+    """Refuse blend weights for what is neither an experiment of this run or plan nor in the output folder.
+
+    Raises:
+        ConfigRefusal: a name stands for nothing.
+    """
+    there = [path.name for path in workspace.experiments.glob("*")]
+    planned = [Path(name).stem for name in plan.experiments]
+    known = list(dict.fromkeys(base_name(name) for name in (*planned, *asked_for, *there)))
+    if unknown := [name for name in plan.blend.weights or () if name not in known]:
+        raise ConfigRefusal(
+            f"blend.weights names {some(unknown)}, which is no experiment of this plan or output folder. "
+            f"{nearest(unknown[0], known)}",
+            "experiments by name, without .seed: equal seeds are averaged first",
+            "mend blend.weights.",
         )
 
 

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from histoblend.blending.ensemble import BlendInputs, ensemble_name, write_ensembles
+from histoblend.blending.ensemble import write_ensembles
+from histoblend.blending.inputs import BlendInputs
 from histoblend.blending.members import Member
 from histoblend.config_experiment import Experiment
 from histoblend.data.pack import Pack
 from histoblend.data.split import Split
-from histoblend.errors import ArtifactRefusal, some
+from histoblend.errors import some
 from histoblend.evaluation.metrics import Metrics, Scoring
 from histoblend.execution.collect import collect_experiment
 from histoblend.execution.records import Record, read_record, record_differences
 from histoblend.external.members import External, refuse_external
 from histoblend.inference.tables import read_out_of_fold, read_test
+from histoblend.leaderboard import finished_metrics
+from histoblend.ledger import read_ledger
 from histoblend.preparation import Prepared
+from histoblend.reporting.blend_table import printed_audit
 from histoblend.reporting.progress import Display
 from histoblend.reporting.ranking import printed_ranking, ranking_table
 from histoblend.training.teachers import changed_teachers
-from histoblend.workspace import Workspace, atomic_write, read_json, write_csv
+from histoblend.workspace import Workspace, read_json, write_csv
 
 
 def scoring_of(prepared: Prepared, packed: Pack, split: Split) -> Scoring:
@@ -118,8 +120,10 @@ def blend_all(
     marks = ("pseudo_labels", "searched")
     marked = {mark: any(one.about[mark] for one in metrics if one.name in names) for mark in marks}
     of_blends = replace(scoring, about=scoring.about | marked)
-    inputs = BlendInputs(prepared.workspace, prepared.plan.name, prepared.plan.submission.scale, of_blends)
-    return write_ensembles(members, inputs)
+    plan = prepared.plan
+    inputs = BlendInputs(prepared.workspace, plan.name, plan.submission.scale, of_blends, plan.blend)
+    with display.counting("Auditing the blend's rules") as count:
+        return write_ensembles(members, inputs, count)
 
 
 def _not_blended(
@@ -132,7 +136,7 @@ def _not_blended(
         "Partial": [one.name for one in metrics if not one.complete],
         "Of another plan": [
             one.name
-            for one in _earlier(workspace)
+            for one in finished_metrics(workspace)
             if one.kind == "experiment" and one.complete and one.name not in asked_for
         ],
         "Test only, of unknown worth": [one.name for one in alone if not one.folds],
@@ -161,27 +165,10 @@ def rank_all(metrics: Sequence[Metrics], workspace: Workspace, display: Display)
 def write_ranking(metrics: Sequence[Metrics], workspace: Workspace) -> pd.DataFrame:
     """Write the ranking of `metrics` and of what earlier runs left in this folder."""
     names = {one.name for one in metrics}
-    table = ranking_table([*metrics, *(one for one in _earlier(workspace) if one.name not in names)])
+    earlier = [one for one in finished_metrics(workspace) if one.name not in names]
+    table = ranking_table([*metrics, *earlier], read_ledger(workspace.ledger))
     write_csv(workspace.ranking, table)
     return table
-
-
-def _earlier(workspace: Workspace) -> list[Metrics]:
-    """Metrics that earlier runs left."""
-    paths = sorted(workspace.folder.glob("experiments/*/metrics.json"))
-    paths += sorted(workspace.folder.glob("ensembles/*/metrics.json"))
-    return [_read_metrics(path) for path in paths]
-
-
-def _read_metrics(path: Path) -> Metrics:
-    try:
-        return Metrics(**read_json(path))
-    except TypeError as error:
-        raise ArtifactRefusal(
-            f"{path} is damaged: {error}.",
-            "the metrics of an experiment or a blend",
-            f"move {path} away and run again.",
-        ) from error
 
 
 def tell_finished(prepared: Prepared, finished: bool, display: Display) -> None:
@@ -192,21 +179,39 @@ def tell_finished(prepared: Prepared, finished: bool, display: Display) -> None:
 
 
 def conclude(prepared: Prepared, blends: Sequence[Metrics], display: Display) -> None:
-    """Put the chosen blend's submission on top, and say where it is."""
+    """Say what the audit of the blend found, which rule was taken and why, and where the submissions are."""
     if not blends:
         display.warn("No member of the blend is complete, so there is no submission yet.")
         return
-    chosen = ensemble_name(prepared.plan.name, prepared.plan.blend.rule)
-    path = prepared.workspace.ensemble(chosen).submission
-    if not path.exists():
+    workspace = prepared.workspace
+    audit = read_json(workspace.blend_audit(prepared.plan.name))
+    if len(audit["rules"]) > 1:
+        display.show(printed_audit(audit))
+        if audit["warning"]:
+            display.tell(f"Note: {audit['warning']}")
+    for one in audit["gated"]:
+        display.tell(f"Left out by the gate: {one['member']} {one['why']}.")
+    rule, reason = audit["chosen"].replace("_", " "), audit["reason"]
+    display.tell(f"Blend: {rule} of {_composition(audit)}. {reason[0].upper()}{reason[1:]}.")
+    if not audit["finals"]:
         display.tell("There is nothing to submit: the data has no test part without known labels.")
         return
-    with atomic_write(prepared.workspace.submission) as temporary:
-        shutil.copyfile(path, temporary)
-    weights = read_json(prepared.workspace.ensemble(chosen).weights)["weights"]
     mark = "SYNTHETIC, not for the leaderboard: " if prepared.competition.synthetic else ""
-    display.tell(f"{mark}Submission: {prepared.workspace.submission} ({_submitted(prepared)})")
-    display.tell(f"It is the {prepared.plan.blend.rule.replace('_', ' ')} of {', '.join(weights)}.")
+    display.tell(f"{mark}Submission: {workspace.submission} ({_submitted(prepared)})")
+    for second in audit["finals"][1:]:
+        display.tell(
+            f"A second final: {workspace.submission_alternative}, {second['name']}: {second['why']}."
+        )
+
+
+def _composition(audit: dict[str, Any]) -> str:
+    """The members of the chosen blend; with their weights where these differ, the heaviest first."""
+    row = next(one for one in audit["rules"] if one["rule"] == audit["chosen"])
+    weights: dict[str, float] = row["weights"]
+    if len(set(weights.values())) == 1:
+        return ", ".join(audit["members"])
+    ordered = sorted(weights.items(), key=lambda pair: -abs(pair[1]))
+    return ", ".join(f"{weight:.2f} {name}" for name, weight in ordered if weight)
 
 
 def _submitted(prepared: Prepared) -> str:

@@ -15,6 +15,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
+from histoblend.blending.decision import AUTO
+from histoblend.blending.rules import RULES
 from histoblend.config import Plan
 from histoblend.config_experiment import Experiment
 from histoblend.config_files import configs_folder
@@ -103,6 +105,10 @@ def _plan_schema() -> Schema:
     for key in ("experiments", "seeds"):
         schema["properties"][key]["uniqueItems"] = True
     schema["properties"]["budget"]["anyOf"][0]["pattern"] = DURATION
+    rules = {"enum": [AUTO, *RULES]}
+    blend = {key: value for key, value in schema["properties"]["blend"].items() if key != "$ref"}
+    schema["properties"]["blend"] = blend | {"anyOf": [{"$ref": "#/$defs/Blend"}, rules]}
+    schema["$defs"]["Blend"]["properties"]["rule"] |= rules
     return schema
 
 

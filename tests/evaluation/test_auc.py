@@ -4,10 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import softmax
+from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
 from histoblend.evaluation import auc as areas
-from histoblend.evaluation.auc import auc, class_auc, one_vs_rest, percentile_ranks, ranks_within_folds
+from histoblend.evaluation.auc import (
+    FoldSplit,
+    auc,
+    class_auc,
+    one_vs_rest,
+    percentile_ranks,
+    ranks_within_folds,
+)
 
 
 def pairs_won(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -114,3 +122,71 @@ def test_two_classes_in_one_output_or_in_two_score_alike():
     logits = frame[["logit"]].to_numpy()
     two = class_auc(frame["label"].to_numpy(), one_vs_rest(np.hstack([np.zeros_like(logits), logits])))
     assert two == pytest.approx(auc(frame["label"].to_numpy(), logits[:, 0]))
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 9])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_auc_is_that_of_scikit_learn_with_and_without_weights(decimals: int, dtype: type):
+    generator = np.random.default_rng(decimals)
+    labels = generator.integers(0, 2, 500)
+    scores = np.round(generator.normal(labels, 1.5), decimals).astype(dtype)
+    weights = generator.integers(0, 4, 500).astype(float)
+    assert auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+    weighted = roc_auc_score(labels, scores, sample_weight=weights)
+    assert auc(labels, scores, weights) == pytest.approx(weighted, abs=1e-12)
+
+
+def test_whole_weights_are_repeated_rows():
+    labels, scores, weights = np.array([0, 1, 1, 0]), np.array([0.1, 0.3, 0.1, 0.2]), np.array([2, 0, 3, 1])
+    repeated = auc(labels.repeat(weights), scores.repeat(weights))
+    assert auc(labels, scores, weights) == pytest.approx(repeated, abs=1e-15)
+
+
+def test_infinite_scores_are_ranked_and_tie_with_each_other():
+    labels = np.array([0, 1, 1, 0])
+    assert auc(labels, np.array([-np.inf, np.inf, 0.0, np.inf])) == pytest.approx(0.625)
+
+
+def test_zeros_of_either_sign_tie():
+    assert auc(np.array([0, 1]), np.array([-0.0, 0.0])) == auc(np.array([1, 0]), np.array([-0.0, 0.0])) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores", "weights", "said"),
+    [
+        ([0, 1, 1], [0.1, np.nan, 0.2], None, "1 of 3 scores are not a number"),
+        ([1, 1, 1], [0.1, 0.3, 0.2], None, "both classes: 3 positives, 0 negatives"),
+        ([0, 1, 2], [0.1, 0.3, 0.2], None, "Labels must be 0 or 1"),
+        ([0, 1, 1], [0.1, 0.3], None, "shape"),
+        ([0, 1, 1], [0.1, 0.3, 0.2], [1, -1, 1], "none below 0"),
+        ([0, 1, 1], [0.1, 0.3, 0.2], [0, 1, 1], "weight on both classes"),
+    ],
+)
+def test_what_has_no_auc_is_refused(labels: list, scores: list, weights: list | None, said: str):
+    with pytest.raises(ValueError, match=said):
+        auc(np.array(labels), np.array(scores), None if weights is None else np.array(weights))
+
+
+def test_percentile_ranks_are_scipys():
+    scores = np.round(np.random.default_rng(0).normal(size=300), 1)
+    np.testing.assert_array_equal(percentile_ranks(scores), rankdata(scores) / 300)
+    with pytest.raises(ValueError, match="not a number"):
+        percentile_ranks(np.array([0.0, np.nan]))
+
+
+def test_columns_are_scored_one_by_one():
+    frame = table(2)
+    labels, scores = frame["label"].to_numpy(), np.random.default_rng(0).normal(size=(len(frame), 3))
+    assert areas.aucs(labels, scores).tolist() == [auc(labels, column) for column in scores.T]
+
+
+@pytest.mark.parametrize("decimals", [0, 2])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_prepared_folds_score_to_the_last_bit_as_ranks_within_folds_do(decimals: int, classes: int):
+    generator = np.random.default_rng(classes)
+    labels, folds = generator.integers(0, classes, 301), generator.integers(0, 4, 301)
+    folds[labels == 0] %= 3  # a fold without a class
+    scores = np.round(generator.normal(size=(301, 1 if classes == 2 else classes)), decimals)
+    ranks = np.stack([ranks_within_folds(column, folds) for column in scores.T], axis=1)
+    prepared = FoldSplit(labels, folds)
+    assert prepared.pooled_auc(scores) == class_auc(labels, ranks)

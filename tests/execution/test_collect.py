@@ -15,6 +15,7 @@ from histoblend.execution.collect import collect_experiment
 from histoblend.workspace import Workspace
 
 NAMES = ("no tumour", "tumour")
+ABOUT = {"slides_policy": "map"}
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def parts(finished: Path):
 
 def collected(parts):
     folder, folds, ids = parts
-    return collect_experiment(folder, "experiment", Scoring(folds, ids, None, None, NAMES, {}), {})
+    return collect_experiment(folder, "experiment", Scoring(folds, ids, None, None, NAMES, ABOUT), {})
 
 
 def test_metrics_come_from_the_tables_of_whole_folds(parts):
@@ -66,7 +67,7 @@ def test_a_fold_of_another_split_is_refused(parts):
     folder, folds, ids = parts
     swapped = folds.assign(fold=1 - folds["fold"])
     with pytest.raises(ArtifactRefusal):
-        collect_experiment(folder, "experiment", Scoring(swapped, ids, None, None, NAMES, {}), {})
+        collect_experiment(folder, "experiment", Scoring(swapped, ids, None, None, NAMES, ABOUT), {})
 
 
 def test_times_and_gains_are_those_of_the_folds(parts):

@@ -72,6 +72,8 @@ VIOLATIONS = {
     "foreign": (pd.concat([table(), table()[3:4].assign(id="zzz")]), "foreign ids: zzz"),
     "not a number": (changed("logit", np.nan), "no finite number for 003"),
     "infinite": (changed("logit", np.inf), "no finite number for 003"),
+    "contradiction": (changed("probability", 0.123), "contradict each other for 003"),
+    "word as label": (changed("label", "one"), "another label than folds.csv for 003"),
     "another label": (changed("label", 0), "another label than folds.csv for 003"),
     "another fold": (changed("fold", 0), "another fold than folds.csv for 003"),
     "columns": (table().drop(columns="fold"), "columns"),

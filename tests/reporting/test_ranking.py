@@ -34,7 +34,7 @@ ROWS = [
 
 def printed(rows: list[Metrics], width: int = 80) -> str:
     stream = io.StringIO()
-    Console(file=stream, width=width).print(printed_ranking(ranking_table(rows)))
+    Console(file=stream, width=width).print(printed_ranking(ranking_table(rows), width))
     return stream.getvalue()
 
 
@@ -61,6 +61,54 @@ def test_printed_ranking_says_yardstick_partial_and_fold_policy():
 def test_nobody_mistakes_a_synthetic_ranking_for_a_real_one():
     text = printed([metrics("a", 0.9, synthetic=True, local_leaderboard=0.8512)])
     assert "SYNTHETIC" in text and "0.8512" in text
+
+
+INTERVAL = {"low": 0.8901, "high": 0.9412, "standard_error": 0.01, "level": 0.95, "method": "slide bootstrap",
+            "clusters": 60, "warning": None}  # fmt: skip
+
+
+def long_rows(**changes: Any) -> list[Metrics]:
+    costs = {"minutes": 17.01, "images_per_second": 485.9, "tta_gain": 0.0057, "folds": [0, 1, 2, 3, 4]}
+    names = ["mini_logit_mean", "mini_vgg_without_colour", "texture_hgb"]
+    return [metrics(name, 0.9181, interval=INTERVAL | changes, **costs) for name in names]
+
+
+def test_intervals_stand_in_the_csv_and_beside_the_score():
+    table = ranking_table([*long_rows(), metrics("old", 0.8)])
+    assert table[["auc_low", "auc_high", "interval_method", "clusters"]].iloc[0].tolist() == [
+        0.8901, 0.9412, "slide bootstrap", 60,
+    ]  # fmt: skip
+    assert table["auc_low"].isna().tolist() == [False] * 3 + [True]
+    text = printed([*long_rows(), metrics("old", 0.8)], 120)
+    assert "0.9181 [.890, .941]" in text and "0.8000 [" not in text
+    assert "95 % interval of AUC, bootstrap of 60 slides" in text and "under 40" not in text
+
+
+def test_few_clusters_and_unknown_slides_are_warned_of():
+    assert "bootstrap of 20 slides: under 40" in printed(long_rows(clusters=20), 120)
+    alone = long_rows(clusters=None, method="DeLong")
+    for row in alone:
+        row.about["slides_policy"] = "none"
+    assert "DeLong, single patches" in printed(alone, 120)
+
+
+def test_no_interval_is_no_bracket():
+    text = printed(long_rows(low=float("nan"), high=float("nan")), 120)
+    assert "0.9181" in text and "[" not in text and "nan" not in text
+
+
+@pytest.mark.parametrize("width", [50, 60, 72, 80, 96, 104, 120])
+def test_a_score_is_never_cut(width: int):
+    lines = printed(long_rows(), width).splitlines()
+    assert sum("0.9181" in line for line in lines) == 3 and not any("…" in line for line in lines)
+    assert all(len(line) <= width for line in lines)
+    assert ("[.890, .941]" in "".join(lines)) == (width >= 96)
+
+
+def test_leaderboard_scores_are_joined_by_name():
+    ledger = pd.DataFrame({"public_score": [0.91], "private_score": [None]}, index=["hgb"])
+    table = ranking_table(ROWS, ledger).set_index("name")
+    assert table["public_score"].dropna().to_dict() == {"hgb": 0.91} and table["private_score"].isna().all()
 
 
 def test_missing_figures_are_blank():

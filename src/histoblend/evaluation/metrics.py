@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from histoblend.evaluation.auc import class_auc, fold_aucs, one_vs_rest, pooled_auc
+from histoblend.evaluation.uncertainty import Ground, estimates, ground_of
 from histoblend.inference.tables import table_logits
 
 
@@ -38,6 +39,10 @@ class Metrics:
     """AUC on the test patches whose labels are known: those of a synthetic competition, or held-out ones."""
     about: dict[str, Any] = field(default_factory=dict)
     """Data set, fold policy and fingerprints."""
+    interval: dict[str, Any] | None = None
+    """Of `auc_pooled`: the fields of `uncertainty.Interval`; None where it was not found out."""
+    auc_in_sample: float | None = None
+    """Of a blend: pooled AUC of the weights on the very patches they were learnt on; for comparison only."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +65,25 @@ class Scoring:
     classes: tuple[str, ...]
     about: dict[str, Any]
 
+    def ground_for(self, table: pd.DataFrame) -> Ground:
+        """What the rows of an out-of-fold table are judged on, joined by id; a table of some folds will do."""
+        rows = self.folds.set_index("id").loc[table["id"]].reset_index()
+        return ground_of(rows, self.about["slides_policy"])
+
     @property
     def submits(self) -> bool:
         """Whether there is anything to submit."""
         return len(self.test_ids if self.sample is None else self.sample) > 0
 
 
-def scored(table: pd.DataFrame) -> dict[str, Any]:
-    """Pooled and fold-wise AUC of an out-of-fold table."""
+def scored(table: pd.DataFrame, ground: Ground) -> dict[str, Any]:
+    """Pooled AUC with its interval and fold-wise AUC of an out-of-fold table, whose rows are those of `ground`."""
+    estimate = estimates(ground, table_logits(table)[:, None, :])[0]
+    return areas(table) | {"interval": asdict(estimate.interval)}
+
+
+def areas(table: pd.DataFrame) -> dict[str, Any]:
+    """Pooled and fold-wise AUC of an out-of-fold table, without an interval."""
     labels, folds, logits = table["label"].to_numpy(), table["fold"].to_numpy(), table_logits(table)
     by_fold = fold_aucs(labels, logits, folds)
     values = np.array(list(by_fold.values()))

@@ -47,7 +47,7 @@ def collect_experiment(
         complete=complete,
         local_leaderboard=local_leaderboard(test, scoring.known_labels),
         about=scoring.about | about,
-        **scored(table),
+        **scored(table, scoring.ground_for(table)),
         **_costs([read_json(folder.task(k).done) for k in numbers]),
     )
     write_json(folder.metrics, asdict(metrics))

@@ -14,7 +14,8 @@ import yaml
 
 from histoblend.config_files import check_new_name, configs_folder
 from histoblend.errors import ArtifactRefusal, ConfigRefusal
-from histoblend.evaluation.metrics import scored
+from histoblend.evaluation.metrics import areas, scored
+from histoblend.evaluation.uncertainty import ground_of
 from histoblend.external.comparison import Tables, check_direction, compare
 from histoblend.external.ground import Ground, read_ground
 from histoblend.external.members import KIND, external_metrics, is_external
@@ -212,13 +213,14 @@ def _store(folder: ExperimentFolder, record: dict[str, Any], tables: Tables, gro
     write_text(folder.config, yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
     if tables.out_of_fold is not None:
         about = ground.about | {"config_fingerprint": record["fingerprint"]}
-        write_json(folder.metrics, asdict(external_metrics(record["name"], tables.out_of_fold, about, None)))
+        values = scored(tables.out_of_fold, ground_of(ground.folds, about["slides_policy"]))
+        write_json(folder.metrics, asdict(external_metrics(record["name"], values, about, None)))
 
 
 def _introduce(name: str, tables: Tables, ground: Ground, display: Display) -> None:
     """What came of it, and whether a blend will take it."""
     if tables.out_of_fold is not None:
-        values = scored(tables.out_of_fold)
+        values = areas(tables.out_of_fold)
         display.tell(
             f"{name}: AUC {values['auc_pooled']:.4f} pooled, {values['auc_fold_mean']:.4f} mean of folds, of its "
             "own out-of-fold predictions on the shared folds."

@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 
 from histoblend.errors import ArtifactRefusal
 from histoblend.evaluation.auc import one_vs_rest
-from histoblend.evaluation.metrics import scored
+from histoblend.evaluation.metrics import areas
 from histoblend.external.ground import Ground, own_tests
 from histoblend.inference.tables import read_out_of_fold, read_test, table_logits
 from histoblend.reporting.progress import Display
@@ -34,7 +34,7 @@ def check_direction(path: Path | None, tables: Tables) -> None:
     """Scores that rank against the labels, by more than chance, would pull every blend down."""
     if tables.out_of_fold is None:
         return
-    found = scored(tables.out_of_fold)["auc_pooled"]
+    found = areas(tables.out_of_fold)["auc_pooled"]
     if found < 0.5 - 3 * chance_deviation(tables.out_of_fold["label"].to_numpy()):
         raise ArtifactRefusal(
             f"{path} ranks against the labels: AUC {found:.4f}.",

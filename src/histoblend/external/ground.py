@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from histoblend.blending.rules import REFERENCE
 from histoblend.config import Plan
 from histoblend.config_files import configs_folder
 from histoblend.data.folds import folds_fingerprint
@@ -96,7 +97,7 @@ def _test_ids(
 
 
 def own_tests(workspace: Workspace) -> list[Path]:
-    """Paths of the test tables of the blends, experiments (added ones too) and tasks of this folder."""
-    paths = [*workspace.folder.glob("ensembles/*/test.csv"), *workspace.experiments.glob("*/test.csv")]
+    """Paths of the test tables of the equal means, experiments (added ones too) and tasks of this folder."""
+    paths = [*workspace.ensembles.glob(f"*_{REFERENCE}/test.csv"), *workspace.experiments.glob("*/test.csv")]
     paths += workspace.experiments.glob("*/fold_*/test.csv")
     return sorted(paths)

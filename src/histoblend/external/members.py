@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from histoblend.blending.members import Member
 from histoblend.errors import ArtifactRefusal
@@ -62,7 +61,8 @@ def _external(folder: ExperimentFolder, scoring: Scoring) -> External:
     out_of_fold = read_out_of_fold(folder.out_of_fold, scoring.folds) if folder.out_of_fold.exists() else None
     test = read_test(folder.test, scoring.test_ids) if folder.test.exists() else None
     leaderboard = None if test is None else local_leaderboard(test, scoring.known_labels)
-    metrics = external_metrics(folder.folder.name, out_of_fold, about, leaderboard)
+    values = None if out_of_fold is None else scored(out_of_fold, scoring.ground_for(out_of_fold))
+    metrics = external_metrics(folder.folder.name, values, about, leaderboard)
     if out_of_fold is None:
         return External(metrics, None)
     write_json(folder.metrics, asdict(metrics))
@@ -74,12 +74,12 @@ def _external(folder: ExperimentFolder, scoring: Scoring) -> External:
 
 
 def external_metrics(
-    name: str, out_of_fold: pd.DataFrame | None, about: dict[str, Any], leaderboard: float | None
+    name: str, values: dict[str, Any] | None, about: dict[str, Any], leaderboard: float | None
 ) -> Metrics:
-    """The row of the ranking; without out-of-fold predictions no fold and no score."""
+    """The row of the ranking; without out-of-fold predictions (`values` None) no fold and no score."""
     unknown = {key: float("nan") for key in ("auc_pooled", "auc_fold_mean", "auc_fold_std")}
-    values = unknown | {"folds": []} if out_of_fold is None else scored(out_of_fold)
-    complete = out_of_fold is not None
+    known = unknown | {"folds": []} if values is None else values
+    complete = values is not None
     return Metrics(
-        name=name, kind=KIND, complete=complete, local_leaderboard=leaderboard, about=about, **values
+        name=name, kind=KIND, complete=complete, local_leaderboard=leaderboard, about=about, **known
     )

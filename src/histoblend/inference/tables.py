@@ -18,6 +18,7 @@ from histoblend.workspace import write_csv
 
 OUT_OF_FOLD_KEYS = ["id", "label", "fold"]
 TEST_KEYS = ["id"]
+SAME_PROBABILITY = 1e-9  # what writing, reading and another version of numpy may change
 
 
 def score_columns(outputs: int) -> list[str]:
@@ -74,7 +75,17 @@ def check_table(table: pd.DataFrame, keys: list[str], ids: pd.Series, what: str)
     numbers = [pd.to_numeric(table[score], errors="coerce").astype("float64") for score in scores]
     broken = table["id"][~np.isfinite(numbers).all(axis=0)]
     if len(broken):
-        raise ArtifactRefusal(f"{what} holds no finite number for {some(list(broken))}.", "finite logits")
+        raise ArtifactRefusal(
+            f"{what} holds no finite number for {some(list(broken))}.", "finite logits", remedy
+        )
+    said, expected = np.stack(numbers[len(numbers) // 2 :], axis=1), probabilities(table_logits(table))
+    torn = table["id"][(np.abs(said - expected) > SAME_PROBABILITY).any(axis=1)]
+    if len(torn):
+        raise ArtifactRefusal(
+            f"{what}: logit and probability contradict each other for {some(list(torn))}.",
+            "the sigmoid (or softmax) of the logits as probability",
+            remedy,
+        )
 
 
 def write_out_of_fold(path: Path, table: pd.DataFrame, folds: pd.DataFrame) -> None:
@@ -98,10 +109,13 @@ def _check_out_of_fold(table: pd.DataFrame, folds: pd.DataFrame, what: str) -> N
     check_table(table, OUT_OF_FOLD_KEYS, folds["id"], what)
     joined = table.merge(folds[["id", "label", "fold"]], on="id", suffixes=("", "_expected"))
     for column in ("label", "fold"):
-        wrong = joined["id"][joined[column] != joined[f"{column}_expected"]]
+        found = pd.to_numeric(joined[column], errors="coerce")  # one word makes words of a whole column
+        wrong = joined["id"][found != joined[f"{column}_expected"]]
         if len(wrong):
             raise ArtifactRefusal(
-                f"{what} has another {column} than folds.csv for {some(list(wrong))}.", f"the same {column}"
+                f"{what} has another {column} than folds.csv for {some(list(wrong))}.",
+                f"the same {column}",
+                "restore the file that is wrong, or move its folder away and run again.",
             )
 
 

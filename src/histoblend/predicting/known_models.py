@@ -1,17 +1,16 @@
-"""What an output folder holds that can predict a picture alone: experiments with networks, blends by logit mean."""
+"""What an output folder holds that can predict a picture alone: experiments with networks, blends without ranks."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from histoblend.blending.mixture import POINTWISE
 from histoblend.config_files import base_name
 from histoblend.errors import ArtifactRefusal, ConfigRefusal, nearest, some
 from histoblend.models.registry import NETWORKS
 from histoblend.workspace import ExperimentFolder, TaskFolder, Workspace, read_json
 from histoblend.yaml_files import read_yaml
-
-PICTURE_RULE = "logit_mean"  # a rank is a place among other patches, which a picture alone has not
 
 
 def member_weights(name: str, workspace: Workspace) -> dict[str, float]:
@@ -30,6 +29,12 @@ def member_weights(name: str, workspace: Workspace) -> dict[str, float]:
     for member in weights:
         _check_rebuildable(member, name, workspace)
     return weights
+
+
+def blend_space(name: str, workspace: Workspace) -> tuple[str, float]:
+    """The space in which the model `name` averages its members, and its power; an experiment has one member."""
+    content = _content(name, workspace) if name in _folders(workspace.ensembles) else {}
+    return (_space(content), float(content.get("power", 1.0))) if content else ("logit", 1.0)
 
 
 def usable_models(workspace: Workspace) -> list[str]:
@@ -68,13 +73,11 @@ def _network_name(folder: ExperimentFolder) -> str:
 def _usable_blends(workspace: Workspace, experiments: list[str]) -> list[str]:
     def complete(content: dict[str, Any]) -> bool:
         return all(
-            names and set(names) <= set(experiments) for names in _seeds(content, experiments).values()
+            names and set(names) <= set(experiments) for names in _speaking(content, experiments).values()
         )
 
     blends = {name: _content(name, workspace) for name in _folders(workspace.ensembles)}
-    return [
-        name for name, content in blends.items() if content.get("rule") == PICTURE_RULE and complete(content)
-    ]
+    return [name for name, content in blends.items() if _space(content) in POINTWISE and complete(content)]
 
 
 def _content(name: str, workspace: Workspace) -> dict[str, Any]:
@@ -82,19 +85,24 @@ def _content(name: str, workspace: Workspace) -> dict[str, Any]:
     return dict(read_json(path)) if path.exists() else {}
 
 
+def _space(content: dict[str, Any]) -> str:
+    """The space a blend averages in; blends that do not say it are means of logits or of ranks."""
+    return str(content.get("space", "logit" if content.get("rule") == "logit_mean" else "rank"))
+
+
 def _blend_weights(name: str, workspace: Workspace) -> dict[str, float]:
-    """Weight of each experiment of a blend; equal seeds of one member share its weight."""
+    """Weight of each experiment of a blend that has any; equal seeds of one member share its weight."""
     content = _content(name, workspace)
-    if content.get("rule") != PICTURE_RULE:
+    if _space(content) not in POINTWISE:
         rule = str(content.get("rule", "unknown rule")).replace("_", " ")
         raise ConfigRefusal(
             f"{name} is a blend by {rule}, which needs all patches of a table at once: "
             "a rank is a place among others, and a picture alone has none.",
-            "a blend by logit mean, or an experiment",
+            "a blend in logits or probabilities, or an experiment",
             _choices(workspace),
         )
     present = _folders(workspace.experiments)
-    seeds = _seeds(content, present)
+    seeds = _speaking(content, present)
     if gone := [one for member, names in seeds.items() for one in names or [member] if one not in present]:
         raise ArtifactRefusal(
             f"{name} blends {some(gone)}, which is not in {workspace.experiments}.",
@@ -103,6 +111,11 @@ def _blend_weights(name: str, workspace: Workspace) -> dict[str, float]:
         )
     weights = content["weights"]
     return {one: float(weights[member]) / len(names) for member, names in seeds.items() for one in names}
+
+
+def _speaking(content: dict[str, Any], present: list[str]) -> dict[str, list[str]]:
+    """The seeds of the members that have a weight: a rule may leave the others out."""
+    return {member: names for member, names in _seeds(content, present).items() if content["weights"][member]}
 
 
 def _seeds(content: dict[str, Any], present: list[str]) -> dict[str, list[str]]:

@@ -1,8 +1,8 @@
 """A finished experiment, or a blend of several, rebuilt from its output folder to predict new pictures.
 
 Networks are built from the record (config.yaml) and filled from model.weights.h5: nothing is unpickled. Each file is
-checked against the hash that done.json keeps of it. Views, folds and members are averaged in logits, in that order,
-as they are in test.csv.
+checked against the hash that done.json keeps of it. Views and folds are averaged in logits, in that order,
+and members as their blend says, as in test.csv.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from histoblend.blending.mixture import Mixture, mixed_pointwise
+from histoblend.config_files import base_name
 from histoblend.data.views import chosen_views
 from histoblend.errors import ArtifactRefusal, ConfigRefusal
 from histoblend.execution.records import Record, read_record
 from histoblend.inference.predict import network_logits, view_logits
 from histoblend.models.problem import Problem
-from histoblend.predicting.known_models import finished_folds, member_weights
+from histoblend.predicting.known_models import blend_space, finished_folds, member_weights
 from histoblend.training.task import check_whole
 from histoblend.workspace import ExperimentFolder, TaskFolder, Workspace, read_json
 
@@ -50,6 +52,7 @@ class TrainedModel:
         synthetic: whether it has learned from drawn patches.
         members: experiments, averaged by their weights.
         notes: sentences the user should read, such as folds that are missing.
+        space: in which members are averaged, with its `power`: see blending/mixture.py.
     """
 
     name: str
@@ -58,6 +61,8 @@ class TrainedModel:
     synthetic: bool
     members: tuple[Member, ...]
     notes: tuple[str, ...] = ()
+    space: str = "logit"
+    power: float = 1.0
 
     def logits(self, patches: np.ndarray) -> np.ndarray:
         """Logits float64 (n, outputs) of uint8 patches (n, side, side, 3), n at least 1."""
@@ -69,12 +74,21 @@ class TrainedModel:
         return self.mean(logits_of)
 
     def mean(self, logits_of: Callable[[keras.Model, Sequence[int]], np.ndarray]) -> np.ndarray:
-        """Mean over folds, then weighted over members, of `logits_of` (network, views) -> float64 array."""
-        parts = [
-            np.mean([logits_of(network, member.views) for network in member.networks], axis=0)
-            for member in self.members
-        ]
-        return np.asarray(np.average(parts, axis=0, weights=[member.weight for member in self.members]))
+        """Mean over folds, then over equal seeds, then blended over members.
+
+        Args:
+            logits_of: (network, views) -> float64 array (..., outputs), which is what comes back.
+        """
+        parts: dict[str, np.ndarray] = {}
+        weights: dict[str, float] = {}
+        for member in self.members:
+            folds = [logits_of(network, member.views) for network in member.networks]
+            name = base_name(member.name)
+            parts[name] = parts.get(name, 0.0) + member.weight * np.mean(folds, axis=0)
+            weights[name] = weights.get(name, 0.0) + member.weight
+        logits = np.stack([part / weights[name] for name, part in parts.items()], axis=-2)
+        shares = np.array(list(weights.values())) / sum(weights.values())
+        return mixed_pointwise(logits, Mixture(shares, self.space, self.power))
 
 
 def load_trained(name: str, workspace: Workspace, views: int | None = None) -> TrainedModel:
@@ -99,7 +113,8 @@ def load_trained(name: str, workspace: Workspace, views: int | None = None) -> T
         for member, weight in weights.items()
     ]
     synthetic = any(record.content.get("synthetic", False) for record in records.values())
-    return TrainedModel(name, side, classes, synthetic, tuple(members), _partial(members, workspace))
+    notes = _partial(members, workspace)
+    return TrainedModel(name, side, classes, synthetic, tuple(members), notes, *blend_space(name, workspace))
 
 
 def _shared_frame(name: str, records: Mapping[str, Record]) -> tuple[int, tuple[str, ...]]:
@@ -119,18 +134,25 @@ def _frame(record: Record) -> tuple[int, tuple[str, ...]]:
 
 
 def _member(folder: ExperimentFolder, record: Record, weight: float, views: int | None) -> Member:
-    networks = tuple(_network(task, record) for task in finished_folds(folder))
+    networks = tuple(trained_network(task, record) for task in finished_folds(folder))
     shown = chosen_views(views or int(record.content.get("views", 1)))
     return Member(folder.folder.name, networks, shown, weight)
 
 
-def _network(task: TaskFolder, record: Record) -> keras.Model:
-    """One fold's network with its weights, as an ordinary one."""
+def trained_network(task: TaskFolder, record: Record, precision: str | None = None) -> keras.Model:
+    """One fold's network up to its logits, with its weights, as an ordinary one.
+
+    Args:
+        precision: what it computes in; None for what it was trained in.
+
+    Raises:
+        ArtifactRefusal: its files are damaged or do not belong to `record`.
+    """
     from histoblend.models.dihedral_fold import folded_model
 
     check_whole(task)
     _check_same_run(task, record)
-    model = _built(record)
+    model = _built(record, precision or record.precision)
     try:
         model.load_weights(task.weights)
     except (OSError, ValueError, KeyError) as error:
@@ -142,8 +164,8 @@ def _network(task: TaskFolder, record: Record) -> keras.Model:
     return folded_model(model)
 
 
-def _built(record: Record) -> keras.Model:
-    """The record's network up to its logits, in the precision it was trained in, its weights still random."""
+def _built(record: Record, precision: str) -> keras.Model:
+    """The record's network up to its logits, its weights still random."""
     import keras
 
     from histoblend.models.outputs import logit_model
@@ -153,7 +175,7 @@ def _built(record: Record) -> keras.Model:
     parameters = dict(experiment["network"])
     problem = Problem(side, experiment.get("input_size") or side, len(classes))
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(record.precision)
+    keras.config.set_dtype_policy(precision)
     try:
         return logit_model(build_network(parameters.pop("name"), parameters, problem, pretrained=False))
     finally:

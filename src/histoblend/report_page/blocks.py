@@ -42,11 +42,15 @@ class TableBlock:
 
 @dataclass(frozen=True)
 class FigureBlock:
-    """A drawing: SVG text, what it shows for those who cannot see it, and a caption below."""
+    """A drawing: SVG text, what it shows for those who cannot see it, and a caption below.
+
+    `narrow` is the same drawn for a phone (SVG text); where it is empty, a phone shows `svg` made smaller.
+    """
 
     svg: str
     alternative: str
     caption: str
+    narrow: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import roc_curve
 
 from histoblend.evaluation.auc import auc, one_vs_rest
+from histoblend.evaluation.curves import roc_points
 from histoblend.workspace import atomic_write
 
 
@@ -23,7 +23,7 @@ def write_roc_curve(
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="chance")
     for name, right, scores in _curves(labels, logits, classes):
-        false_positives, true_positives, _ = roc_curve(right, scores)
+        false_positives, true_positives = roc_points(right, scores)
         axes.plot(false_positives, true_positives, label=f"{name}AUC {auc(right, scores):.4f}")
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title, aspect="equal")
     axes.legend(loc="lower right")

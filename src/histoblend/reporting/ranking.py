@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from rich import box
 from rich.table import Table
 
+from histoblend.evaluation.cluster_interval import ENOUGH_CLUSTERS
 from histoblend.evaluation.metrics import Metrics
+from histoblend.reporting.fit_width import widest_that_fits
 
 COLUMNS = [
-    "rank", "name", "kind", "status", "auc_pooled", "auc_fold_mean", "auc_fold_std", "accuracy", "tta_gain", "folds",
+    "rank", "name", "kind", "status", "auc_pooled", "auc_low", "auc_high", "interval_method", "clusters",
+    "auc_in_sample", "auc_fold_mean", "auc_fold_std", "accuracy", "tta_gain", "folds",
     "slides_policy", "inner_split", "pseudo_labels", "searched", "minutes", "images_per_second", "data_set",
     "synthetic", "local_leaderboard", "public_score", "private_score", "config_fingerprint", "data_fingerprint",
     "folds_fingerprint",
 ]  # fmt: skip
 
 
-WIDE = 96  # columns that the whole printed table takes
+WIDE = 96  # columns of a terminal that is not known
+MAY_LACK = ("accuracy", "test*")  # columns that are left out where nothing is known for them
 
 
-def ranking_table(metrics: Sequence[Metrics]) -> pd.DataFrame:
+def ranking_table(metrics: Sequence[Metrics], ledger: pd.DataFrame | None = None) -> pd.DataFrame:
     """One row an experiment, blend or addition: complete ones by pooled AUC, partial ones by theirs, test only.
 
-    `public_score` and `private_score` are empty until a leaderboard has answered.
+    Args:
+        ledger: public_score, private_score by name, as far as a leaderboard has answered.
     """
     ordered = sorted(metrics, key=lambda one: (not one.complete, not one.folds, -one.auc_pooled))
     rows = [_row(one) for one in ordered]
     for number, row in enumerate(row for row in rows if row["status"] == "complete"):
         row["rank"] = number + 1
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"rank": "Int64"})
+    table = pd.DataFrame(rows, columns=COLUMNS).astype({"rank": "Int64"})
+    if ledger is not None:
+        for column in ledger:
+            table[column] = table["name"].map(ledger[column]).astype("float64")
+    return table
 
 
 def _row(one: Metrics) -> dict[str, Any]:
@@ -40,6 +49,8 @@ def _row(one: Metrics) -> dict[str, Any]:
         "kind": one.kind,
         "status": "complete" if one.complete else "partial" if one.folds else "test only",
         "auc_pooled": one.auc_pooled,
+        **_interval(one),
+        "auc_in_sample": one.auc_in_sample,
         "auc_fold_mean": one.auc_fold_mean,
         "auc_fold_std": one.auc_fold_std,
         "accuracy": one.accuracy,
@@ -52,40 +63,100 @@ def _row(one: Metrics) -> dict[str, Any]:
     }
 
 
+def _interval(one: Metrics) -> dict[str, Any]:
+    if one.interval is None:
+        return {}
+    low, high, method, clusters = (one.interval[key] for key in ("low", "high", "method", "clusters"))
+    return {"auc_low": low, "auc_high": high, "interval_method": method, "clusters": clusters}
+
+
+def with_interval(row: Mapping[str, Any]) -> str:
+    """``0.9181 [.890, .941]``: the pooled AUC of a row of the ranking, and its interval where there is one."""
+    auc = number(row["auc_pooled"], ".4f")
+    if pd.isna(row["auc_low"]) or not auc:
+        return auc
+    low, high = (f"{row[bound]:.3f}".removeprefix("0") for bound in ("auc_low", "auc_high"))
+    return f"{auc} [{low}, {high}]"
+
+
+def about_intervals(table: pd.DataFrame) -> str:
+    """What the bracket behind an AUC is, over how many clusters, and whether they are enough."""
+    known = table[table["auc_low"].notna()]
+    if known.empty:
+        return ""
+    policy, clusters = known["slides_policy"].iloc[0], known["clusters"].max()
+    if pd.isna(clusters):
+        return "[ ]: 95 % interval of AUC, DeLong, single patches: slides are unknown, so it is too short"
+    kind = "slides" if policy == "map" else "pseudo-slides"
+    sentence = f"[ ]: 95 % interval of AUC, bootstrap of {clusters:.0f} {kind}"
+    return (
+        f"{sentence}: under {ENOUGH_CLUSTERS}, so unsure itself" if clusters < ENOUGH_CLUSTERS else sentence
+    )
+
+
 def printed_ranking(table: pd.DataFrame, width: int = WIDE) -> Table:
     """The ranking for a terminal of `width` columns; a synthetic data set stands in its title.
 
-    Where it is narrow, minutes and images/s are left to ranking.csv: a score is never cut.
+    Where it is narrow, costs, intervals and the like are left to ranking.csv: a score is never cut.
     """
-    synthetic = bool(table["synthetic"].any())
-    held_out = bool(table["local_leaderboard"].notna().any())
-    title = f"Ranking on {table['data_set'].iloc[0]}, folds by {table['slides_policy'].iloc[0]}"
+    with_and_without = {interval: _columns(table, interval) for interval in (True, False)}
+    drafts = [_drawn(table, with_and_without[interval], left_out) for interval, left_out in DRAFTS]
+    return widest_that_fits(drafts, width)
+
+
+COSTS, MEAN = ("img/s", "min"), "folds: mean ± std"
+DRAFTS: tuple[tuple[bool, tuple[str, ...]], ...] = (  # with intervals or not, and what is left out
+    (True, ()),
+    (True, ("img/s",)),
+    (True, COSTS),
+    (False, COSTS),
+    (False, (*COSTS, "TTA")),
+    (False, (*COSTS, "TTA", "folds")),
+    (False, (*COSTS, "TTA", "folds", MEAN)),
+)
+
+
+def _drawn(table: pd.DataFrame, columns: dict[str, list[str]], left_out: tuple[str, ...]) -> Table:
     printed = Table(
-        title=f"{title} (SYNTHETIC patches)" if synthetic else title,
+        title=f"Ranking on {_data_set(table)}, folds by {table['slides_policy'].iloc[0]}{_mark(table)}",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
-        caption=_caption(table),
+        caption=_captions(table, columns),
         caption_justify="left",
     )
-    several = bool(table["accuracy"].notna().any())
-    headings = ["#", "name", "AUC", *(["accuracy"] if several else []), "folds: mean ± std", "TTA", "folds"]
-    headings += (["test*"] if held_out else []) + (["min", "img/s"] if width >= WIDE else [])
-    for heading in headings:
-        printed.add_column(heading, justify="left" if heading in ("name", "folds") else "right", no_wrap=True)
-    for row in table.to_dict("records"):
-        printed.add_row(
-            *_cells(row, held_out, several)[: len(headings)], style="bold" if row["kind"] == "blend" else None
+    shown = {heading: cells for heading, cells in columns.items() if heading not in left_out}
+    for heading in shown:
+        left = heading in ("name", "folds")
+        printed.add_column(
+            heading, justify="left" if left else "right", no_wrap=heading != "name", overflow="fold"
         )
-    if held_out:
-        seen = (
+    for kind, *cells in zip(table["kind"], *shown.values(), strict=True):
+        printed.add_row(*cells, style="bold" if kind == "blend" else None)
+    return printed
+
+
+def _data_set(table: pd.DataFrame) -> str:
+    return str(table["data_set"].iloc[0])
+
+
+def _mark(table: pd.DataFrame) -> str:
+    return " (SYNTHETIC patches)" if table["synthetic"].any() else ""
+
+
+def _captions(table: pd.DataFrame, columns: dict[str, list[str]]) -> str:
+    """Everything below the table, a line each."""
+    bracket = about_intervals(table) if "[" in "".join(columns["AUC"]) else ""
+    lines = [bracket, _caption(table)]
+    if "test*" in columns:
+        unseen = (
             "whose labels no training saw"
             if table["pseudo_labels"].eq(True).any()
             else "which no training saw"
         )
-        kind = "synthetic test patches" if synthetic else f"held-out patches, {seen}"
-        printed.caption = f"{printed.caption}\ntest*: AUC on the {kind}".strip()
-    return printed
+        kind = "synthetic test patches" if _mark(table) else f"held-out patches, {unseen}"
+        lines.append(f"test*: AUC on the {kind}")
+    return "\n".join(line for line in lines if line)
 
 
 def _caption(table: pd.DataFrame) -> str:
@@ -100,20 +171,27 @@ def _caption(table: pd.DataFrame) -> str:
     return "; ".join(word for word, stands in words.items() if stands)
 
 
-def _cells(row: dict[str, Any], held_out: bool, several: bool) -> list[str]:
-    cells = [
-        str(row["rank"]) if row["status"] == "complete" else row["status"],
-        _name(row),
-        _number(row["auc_pooled"], ".4f"),
-        *([_number(row["accuracy"], ".4f")] if several else []),
-        _number(row["auc_fold_mean"], ".4f")
-        + (f" ± {row['auc_fold_std']:.4f}" if " " in row["folds"] else ""),
-        _number(row["tta_gain"], "+.4f"),
-        row["folds"].replace(" ", ""),
-        *([_number(row["local_leaderboard"], ".4f")] if held_out else []),
-    ]
-    minutes = _number(row["minutes"], ".1f") if row["minutes"] else ""
-    return [*cells, minutes, _number(row["images_per_second"], ".0f")]
+def _columns(table: pd.DataFrame, interval: bool) -> dict[str, list[str]]:
+    """Cells by heading."""
+    rows: list[dict[str, Any]] = table.to_dict("records")
+    columns = {
+        "#": [str(row["rank"]) if row["status"] == "complete" else row["status"] for row in rows],
+        "name": [_name(row) for row in rows],
+        "AUC": [with_interval(row) if interval else number(row["auc_pooled"], ".4f") for row in rows],
+        "accuracy": [number(row["accuracy"], ".4f") for row in rows],
+        MEAN: [_fold_mean(row) for row in rows],
+        "TTA": [number(row["tta_gain"], "+.4f") for row in rows],
+        "folds": [row["folds"].replace(" ", "") for row in rows],
+        "test*": [number(row["local_leaderboard"], ".4f") for row in rows],
+        "min": [number(row["minutes"] or None, ".1f") for row in rows],
+        "img/s": [number(row["images_per_second"], ".0f") for row in rows],
+    }
+    return {heading: cells for heading, cells in columns.items() if heading not in MAY_LACK or any(cells)}
+
+
+def _fold_mean(row: dict[str, Any]) -> str:
+    spread = f" ± {row['auc_fold_std']:.4f}" if " " in row["folds"] else ""
+    return number(row["auc_fold_mean"], ".4f") + spread
 
 
 def _name(row: dict[str, Any]) -> str:
@@ -123,5 +201,6 @@ def _name(row: dict[str, Any]) -> str:
     return f"{row['name']}{mark}{kind}"
 
 
-def _number(value: float | None, form: str) -> str:
+def number(value: float | None, form: str) -> str:
+    """`value` in this form; nothing where it is not known."""
     return "" if value is None or pd.isna(value) else format(value, form)

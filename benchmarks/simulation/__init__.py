@@ -1,0 +1,1 @@
+"""Parts of evaluation_simulation.py."""

@@ -1,0 +1,137 @@
+"""Diagnoses of the values: numbers that rank patches, or names of classes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from histoblend.blending.submission import FEWEST_TO_JUDGE
+from histoblend.checking.findings import Diagnosis
+from histoblend.checking.sheet import as_number
+from histoblend.checking.values import NEARLY_ALL, Values
+from histoblend.errors import counted, some
+
+SATURATED = 0.01
+"""Share of patches at the highest, or at the lowest, value from which ties cost something that can be seen."""
+NARROW = 0.01
+"""Span of the values under which they look constant to the eye; order is still all that AUC sees."""
+
+
+def _no_number(values: Values) -> str | None:
+    broken = np.flatnonzero(np.isnan(values.numbers))
+    if not len(broken):
+        return None
+    cells = list(dict.fromkeys(values.cells[row].strip() or "empty" for row in broken))
+    where = some([values.ids[row] for row in broken], 2)
+    return f"{counted(len(broken), 'value')} that are no finite numbers ({some(cells, 3)}): {where}."
+
+
+def _hard(values: Values) -> str | None:
+    distinct = np.unique(values.finite)
+    if len(distinct) != 2 or len(values.finite) <= 2 or _most_common(values) >= NEARLY_ALL:
+        return None
+    return f"Two different values only ({distinct[0]:g} and {distinct[1]:g}): decisions, no ranking."
+
+
+def _constant(values: Values) -> str | None:
+    if len(values.finite) < 2 or np.ptp(values.finite) > 0:
+        return None
+    return f"All values are {values.finite[0]:g}: an AUC of exactly .5."
+
+
+def _nearly_constant(values: Values) -> str | None:
+    share = _most_common(values)
+    if len(values.finite) < FEWEST_TO_JUDGE or share < NEARLY_ALL or share == 1:
+        return None
+    return f"{share:.1%} of the values are the same number."
+
+
+def _most_common(values: Values) -> float:
+    counts = np.unique(values.finite, return_counts=True)[1]
+    return float(counts.max(initial=0) / max(1, len(values.finite)))
+
+
+def _outside(values: Values) -> str | None:
+    finite = values.finite
+    outside = int(((finite < 0) | (finite > 1)).sum())
+    if not outside:
+        return None
+    return f"{counted(outside, 'value')} outside [0, 1], from {finite.min():g} to {finite.max():g}: logits?"
+
+
+def _ties(values: Values) -> str | None:
+    distinct = len(np.unique(values.finite))
+    many = len(values.finite) >= FEWEST_TO_JUDGE
+    if not many or distinct <= 2 or distinct > len(values.finite) / 2 or _most_common(values) >= NEARLY_ALL:
+        return None
+    return f"{distinct:,} different values for {len(values.finite):,} patches: rounded?"
+
+
+def _saturated(values: Values) -> str | None:
+    finite = values.finite
+    if len(finite) < FEWEST_TO_JUDGE or _ties(values) or len(np.unique(finite)) <= 2:
+        return None
+    counts = {end: int((finite == end).sum()) for end in (finite.min(), finite.max())}
+    fewest, most = max(2, SATURATED * len(finite)), NEARLY_ALL * len(finite)
+    high = {end: count / len(finite) for end, count in counts.items() if fewest < count < most}
+    if not high:
+        return None
+    said = " and ".join(f"{share:.1%} of them are exactly {end:g}" for end, share in high.items())
+    return f"Values pile up at the end of their range: {said}."
+
+
+def _narrow(values: Values) -> str | None:
+    finite = values.finite
+    if len(finite) < FEWEST_TO_JUDGE or not 0 < np.ptp(finite) < NARROW or len(np.unique(finite)) == 2:
+        return None
+    return f"All values lie between {finite.min():.6g} and {finite.max():.6g}."
+
+
+def _foreign_class(values: Values) -> str | None:
+    foreign = sorted(set(values.names) - set(values.classes))
+    if not foreign:
+        return None
+    numbers = all(as_number(name) is not None for name in foreign)
+    hint = "; numbers, where names are asked for" if numbers else ""
+    return f"Values that are no class: {some([repr(name) for name in foreign], 3)}{hint}."
+
+
+def _one_class(values: Values) -> str | None:
+    if len(values.names) < FEWEST_TO_JUDGE or len(set(values.names)) != 1:
+        return None
+    return f"All patches are called {values.names[0]!r}."
+
+
+TIES = "Submit probabilities or logits in full, unrounded; ties throw AUC away."
+
+OF_NUMBERS: tuple[Diagnosis[Values], ...] = (
+    Diagnosis("no number", "wrong", _no_number, "Predict these patches; look for divisions by zero and NaN."),
+    Diagnosis("hard 0/1", "wrong", _hard, "Submit the probability itself: thresholds throw AUC away."),
+    Diagnosis("constant", "wrong", _constant, "Look whether the weights were loaded and the pictures read."),
+    Diagnosis(
+        "near-constant",
+        "wrong",
+        _nearly_constant,
+        "Look whether the weights were loaded, pictures scaled as in training, batch statistics sound.",
+    ),
+    Diagnosis(
+        "outside [0, 1]",
+        "warning",
+        _outside,
+        "AUC reads only the order, and a sigmoid does not change it; ranks or probabilities keep the sample's form.",
+    ),
+    Diagnosis("few values", "warning", _ties, TIES),
+    Diagnosis("saturated", "warning", _saturated, "Rank on logits: a float32 sigmoid rounds to 0 and 1."),
+    Diagnosis(
+        "narrow range",
+        "warning",
+        _narrow,
+        "AUC reads only the order. But untrained heads look so: hold it against a model (--against).",
+    ),
+)
+
+OF_NAMES: tuple[Diagnosis[Values], ...] = (
+    Diagnosis("foreign class", "wrong", _foreign_class, "Write the classes' names as they are given."),
+    Diagnosis(
+        "one class", "wrong", _one_class, "Look whether the weights were loaded and the pictures read."
+    ),
+)

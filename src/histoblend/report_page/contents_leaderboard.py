@@ -1,0 +1,146 @@
+"""What a leaderboard may say of the chosen predictions: an interval for a score on new slides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from histoblend.evaluation.uncertainty import Interval, prediction_interval
+from histoblend.leaderboard import agreement
+from histoblend.ledger import SCORES
+from histoblend.report_page.artifacts import Artifacts, Candidate
+from histoblend.report_page.blocks import Block, Column, Section, TableBlock, Words
+from histoblend.report_page.wording import between, number_cell, score, share, words_cell
+from histoblend.reporting.ranking import ranking_table
+
+FACTORS = (0.5, 1.0, 2.0)  # of the number of new slides that is guessed
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Intervals for the score of `candidate` on that many new slides, by number; `guess` is the likeliest number."""
+
+    candidate: Candidate
+    patches: int
+    guess: int
+    intervals: dict[int, Interval]
+    clusters_are: str
+
+    @property
+    def sentence(self) -> str:
+        """The likeliest interval in words, with what it takes for granted."""
+        interval = self.intervals[self.guess]
+        return (
+            f"On the leaderboard, expect {self.candidate.name} to score "
+            f"{between(interval.low, interval.high)} ({share(interval.level, 0)}), if its {self.patches:,} "
+            f"test patches come from about {self.guess:,} new {self.clusters_are} of the same kind as those "
+            "trained on. How many there are is not known: this supposes as many patches a slide as in "
+            "training."
+        )
+
+
+def expected_scores(artifacts: Artifacts) -> Expected | None:
+    """Intervals for the leading complete predictions; None without any, or without a test part."""
+    lead, patches = artifacts.lead, artifacts.test_patches
+    if lead is None or not lead.metrics.complete or not patches:
+        return None
+    ground = artifacts.ground(lead)
+    clusters = len(lead.table) if ground.slides is None else pd.Series(ground.slides).nunique()
+    guess = max(2, round(patches * clusters / len(lead.table)))
+    numbers = sorted({max(2, round(guess * factor)) for factor in FACTORS})
+    intervals = {number: prediction_interval(ground, lead.logits, number) for number in numbers}
+    return Expected(lead, patches, guess, intervals, ground.clusters_are)
+
+
+def leaderboard_section(artifacts: Artifacts, expected: Expected | None) -> Section:
+    """What to expect on a leaderboard, and what it has answered."""
+    blocks: list[Block] = []
+    if expected is None:
+        blocks.append(
+            Words(
+                "There is nothing to expect on a leaderboard: no test patches, or no complete predictions "
+                "yet."
+            )
+        )
+    else:
+        blocks += [Words(expected.sentence), *_warned(expected), _table(expected), Words(_limits(expected))]
+        blocks += _held_out(expected)
+    return Section("leaderboard", "What to expect on a leaderboard", (*blocks, *_answered(artifacts)))
+
+
+def _warned(expected: Expected) -> list[Block]:
+    """What the verdict has not warned of already."""
+    warning = expected.intervals[expected.guess].warning
+    return [Words(warning, "warning")] if warning and warning != expected.candidate.interval.warning else []
+
+
+def _table(expected: Expected) -> TableBlock:
+    rows = tuple(
+        (
+            number_cell(number, f"{number:,}"),
+            number_cell(one.low, score(max(one.low, 0.0))),
+            number_cell(one.high, score(min(one.high, 1.0))),
+        )
+        for number, one in expected.intervals.items()
+    )
+    columns = (
+        Column(
+            f"new {expected.clusters_are}", True, "How many slides the scored patches come from: nobody says."
+        ),
+        Column("lowest", True, "Lower end of the 95 % prediction interval."),
+        Column("highest", True, "Upper end of the 95 % prediction interval."),
+    )
+    marked = tuple(place for place, number in enumerate(expected.intervals) if number == expected.guess)
+    return TableBlock(f"Score of {expected.candidate.name} on new slides", columns, rows, marked)
+
+
+def _limits(expected: Expected) -> str:
+    return (
+        "This is wider than the interval of the cross-validated AUC: it holds the luck of the slides trained "
+        "on and that of the slides to come. A public leaderboard scores a part of the test patches, so fewer "
+        "slides and a wider range: take the upper row. Not in it: other scanners or stains than those "
+        "trained on, which lower scores; and test predictions that are the mean of all folds' networks, "
+        "which raises them a little."
+    )
+
+
+def _held_out(expected: Expected) -> list[Block]:
+    """What the patches say whose labels are known here and were never trained on."""
+    found, interval = expected.candidate.metrics.local_leaderboard, expected.intervals[expected.guess]
+    if found is None:
+        return []
+    where = "inside" if interval.low <= found <= interval.high else "outside"
+    return [
+        Words(
+            f"On test patches whose labels are known here and were not trained on, {expected.candidate.name} scores "
+            f"{score(found)}: {where} of that range."
+        )
+    ]
+
+
+def _answered(artifacts: Artifacts) -> list[Block]:
+    """Scores that a leaderboard has answered, beside ours."""
+    if artifacts.ledger.empty:
+        return [Words("No leaderboard score is known: submissions.csv in the output folder names none.")]
+    table = ranking_table([one.metrics for one in artifacts.ranked], artifacts.ledger)
+    answered = table[table[SCORES].notna().any(axis=1)]
+    rows = tuple(
+        (
+            words_cell(str(row["name"])),
+            *(number_cell(row[key], score(row[key])) for key in ("auc_pooled", *SCORES)),
+        )
+        for row in answered.to_dict("records")
+    )
+    columns = (
+        Column("name"),
+        Column("AUC here", True, "Pooled over out-of-fold predictions."),
+        Column("public", True, "Score on the public leaderboard, from submissions.csv."),
+        Column("private", True, "Score on the private leaderboard, from submissions.csv."),
+    )
+    sentences = [agreement(table, column) for column in SCORES if np.isfinite(table[column]).any()]
+    blocks: list[Block] = [Words(one) for one in sentences]
+    if rows:
+        blocks.insert(0, TableBlock("What leaderboards have answered", columns, rows))
+    return blocks

@@ -1,0 +1,116 @@
+"""The report as a command: an output folder in, one HTML page out; nothing but the page is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from histoblend.competition.contract import TUMOUR_CLASSES
+from histoblend.leaderboard import opened_output
+from histoblend.report_page.artifacts import Artifacts
+from histoblend.report_page.contents import report_page
+from histoblend.report_page.contents_patches import Shown
+from histoblend.report_page.explaining import explanation
+from histoblend.report_page.gallery import Chosen, confidently_wrong, gallery, hard_for_all, judged
+from histoblend.report_page.pixels import NoPixels, Pixels, find_pixels
+from histoblend.report_page.reading import read_artifacts
+from histoblend.report_page.render import render
+from histoblend.reporting.progress import Display
+from histoblend.workspace import write_text
+
+LARGEST = 5_000_000  # bytes of the page
+PATCHES = 8  # of each gallery
+CENTRE_SHARE = 3  # the labelled centre is a third of the patch's side
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """What the user typed; `data`: where the patches are, `to`: the page."""
+
+    output: Path | None = None
+    data: Path | None = None
+    to: Path | None = None
+
+
+def write_report(request: ReportRequest, display: Display, environment: Mapping[str, str]) -> Path:
+    """Write one self-contained page about everything in the output folder.
+
+    Returns:
+        Its path.
+
+    Raises:
+        ArtifactRefusal: no run was made there, or an artifact is damaged; names file and row or key.
+        MachineRefusal: the page cannot be written.
+    """
+    workspace = opened_output(request.output, environment)
+    artifacts = read_artifacts(workspace)
+    for note in artifacts.notes:
+        display.tell(note)
+    shown = _shown(artifacts, request.data, environment)
+    html = render(report_page(artifacts, shown))
+    if len(html.encode()) > LARGEST:
+        display.warn("The page would be larger than 5 MB with its patches, so they are left out.")
+        html = render(report_page(artifacts, _without_pictures(shown)))
+    path = request.to or workspace.report
+    write_text(path, html)
+    display.tell(f"{len(html.encode()) / 1e6:.1f} MB, opens from disk without a network.")
+    return path
+
+
+def _shown(artifacts: Artifacts, data: Path | None, environment: Mapping[str, str]) -> Shown:
+    """Everything that takes pixels; a sentence in place of what there is none of."""
+    lead = artifacts.lead
+    if lead is None:
+        reason = "No fold is finished yet, so no patch has been predicted."
+        return Shown((), reason, (), reason)
+    found = find_pixels(artifacts.workspace, artifacts.run, artifacts.folds["id"], data, environment)
+    if isinstance(found, NoPixels):
+        return Shown((), found.reason, (), found.reason)
+    chosen = _chosen(artifacts)
+    centre = _centre(artifacts)
+    galleries = [gallery(one, found.take(list(one.rows["id"])), artifacts.classes, centre) for one in chosen]
+    maps = explanation(artifacts, found, centre)
+    return Shown(tuple(galleries), _about(artifacts, chosen, found), maps.galleries, maps.words)
+
+
+def _chosen(artifacts: Artifacts) -> list[Chosen]:
+    lead = artifacts.lead
+    assert lead is not None
+    rows = judged(lead.table, artifacts.folds)
+    wrong = confidently_wrong(rows, artifacts.classes, PATCHES)
+    seen = {name for one in wrong for name in one.rows["id"]}
+    alone = [one for one in artifacts.complete if one.metrics.kind != "blend"]
+    everyone = {one.name: judged(one.table, artifacts.folds) for one in alone}
+    return [*wrong, *(hard_for_all(everyone, rows, seen, PATCHES) if lead.metrics.complete else [])]
+
+
+def _about(artifacts: Artifacts, chosen: list[Chosen], pixels: Pixels) -> str:
+    lead = artifacts.lead
+    assert lead is not None
+    if not chosen:
+        return f"{lead.name} called every patch right, so there is nothing to show."
+    outline = " The label is about the outlined centre." if artifacts.classes == TUMOUR_CLASSES else ""
+    ranks = (
+        " Its probabilities come from ranks: take them as an order."
+        if lead.weights is not None and "rank" in lead.weights.rule
+        else ""
+    )
+    return (
+        f"Patches that {lead.name} called wrong, by its out-of-fold probability: networks that never saw "
+        f"them spoke.{ranks}{outline} Wrong with confidence means either that something is to be learned "
+        "from them or that the label is wrong. Below each: its label, what was called, the first digits of "
+        f"its id. Pixels from {pixels.source}."
+    )
+
+
+def _centre(artifacts: Artifacts) -> int | None:
+    """Side of the square the label is about; None where it is about the whole patch."""
+    if artifacts.classes != TUMOUR_CLASSES:
+        return None
+    return round(artifacts.run.side / CENTRE_SHARE)
+
+
+def _without_pictures(shown: Shown) -> Shown:
+    reason = "Left out: with its patches the page would be larger than 5 MB."
+    return replace(shown, galleries=(), about=reason, explained=(), explanation=reason)

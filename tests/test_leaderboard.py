@@ -1,0 +1,124 @@
+"""The local leaderboard: cross-validation beside what a leaderboard has answered."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from histoblend.errors import ArtifactRefusal
+from histoblend.evaluation.metrics import Metrics
+from histoblend.leaderboard import RankRequest, finished_metrics, show_leaderboard
+from histoblend.reporting.progress import Display
+from histoblend.workspace import Workspace, write_json
+
+ABOUT = {"slides_policy": "map", "data_set": "toy", "synthetic": False}
+INTERVAL = {"low": 0.89, "high": 0.94, "standard_error": 0.01, "level": 0.95, "method": "slide bootstrap",
+            "clusters": 60, "warning": None}  # fmt: skip
+
+
+def add(folder: Path, name: str, auc: float, kind: str = "experiment", **changes: Any) -> Path:
+    values = {"complete": True, "folds": [0, 1], "interval": INTERVAL, "about": ABOUT} | changes
+    metrics = Metrics(name=name, kind=kind, auc_pooled=auc, auc_fold_mean=auc, auc_fold_std=0.01, **values)
+    path = folder / ("ensembles" if kind == "blend" else "experiments") / name / "metrics.json"
+    write_json(path, asdict(metrics))
+    return path
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    for number, name in enumerate(("vgg", "resnet", "densenet_with_a_long_name")):
+        add(tmp_path, name, 0.90 + number / 100)
+    add(tmp_path, "mini_greedy", 0.925, "blend", auc_in_sample=0.9282)
+    return tmp_path
+
+
+def ledger(folder: Path, *rows: str) -> None:
+    (folder / "submissions.csv").write_text("\n".join(["name,public_score,private_score", *rows]) + "\n")
+
+
+def shown(folder: Path, width: int = 120) -> str:
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, soft_wrap=True, force_terminal=True, color_system=None)
+    show_leaderboard(RankRequest(folder), Display(console), {})
+    return stream.getvalue()
+
+
+def row_of(text: str, name: str) -> str:
+    return next(line for line in text.splitlines() if name in line)
+
+
+def test_cross_validation_and_the_optimism_of_blends(output: Path):
+    text = shown(output)
+    row = row_of(text, "mini_greedy")
+    assert row.split()[0] == "1" and "0.9250 [.890, .940]" in row and "+0.0032" in row
+    assert "No leaderboard score is known" in text and "public" not in text.splitlines()[2]
+
+
+def test_optimism_comes_from_the_audit_where_metrics_lack_it(output: Path):
+    add(output, "old_stack", 0.92, "blend")
+    rules = [{"rule": "stack", "auc_in_sample": 0.9331}]
+    write_json(output / "ensembles/old_audit.json", {"plan": "old", "rules": rules})
+    assert "+0.0131" in row_of(shown(output), "old_stack")
+
+
+def test_scores_gaps_and_rank_correlation(output: Path):
+    ledger(output, "vgg,.95,.91", "resnet,.94,.93", "densenet_with_a_long_name,.93,", "unknown,.5,")
+    text = shown(output)
+    assert "0.9500  +0.0500" in row_of(text, "vgg")
+    assert "CV and public: Spearman rank correlation -1.00 over 3 rows. Mean gap to CV +0.0300." in text
+    assert "CV and private: 2 rows have both, too few to tell" in text
+    assert "nothing of it in this folder: unknown" in text
+
+
+def test_partial_ones_say_nothing_of_agreement(output: Path):
+    add(output, "half", 0.99, complete=False, folds=[0])
+    ledger(output, "vgg,.91,", "resnet,.92,", "half,.1,")
+    assert "CV and public: 2 rows have both" in shown(output)
+
+
+def test_a_leaderboard_that_gives_all_the_same_correlates_with_nothing(output: Path):
+    ledger(output, *(f"{name},.9," for name in ("vgg", "resnet", "mini_greedy")))
+    assert "no rank correlation" in shown(output)
+
+
+def test_metrics_of_before_there_were_intervals_are_read_and_told(output: Path):
+    path = add(output, "old", 0.8)
+    content = json.loads(path.read_text())
+    del content["interval"], content["auc_in_sample"]
+    path.write_text(json.dumps(content))
+    text = shown(output)
+    assert "0.8000 [" not in text and "the next run finds them: old." in text
+    add(output, "few", 0.8, interval=INTERVAL | {"low": float("nan"), "high": float("nan")})
+    assert "No interval can be had" in shown(output) and "few" in shown(output).splitlines()[-1]
+
+
+@pytest.mark.parametrize("width", [60, 80, 96, 120])
+def test_no_score_is_cut(output: Path, width: int):
+    ledger(output, "vgg,.95,.91", "resnet,.94,.93", "densenet_with_a_long_name,.93,.9")
+    table = shown(output, width).split("CV and")[0]
+    assert "…" not in table and all(len(line) <= width for line in table.splitlines())
+    for score in ("0.9250", "0.9500", "0.9100"):
+        assert score in table
+
+
+def test_what_is_no_output_folder_is_refused(tmp_path: Path):
+    with pytest.raises(ArtifactRefusal, match="There is no folder"):
+        shown(tmp_path / "gone")
+    with pytest.raises(ArtifactRefusal, match="is no output folder"):
+        shown(tmp_path)
+    (tmp_path / "experiments").mkdir()
+    with pytest.raises(ArtifactRefusal, match="Nothing is finished yet"):
+        shown(tmp_path)
+
+
+def test_damaged_metrics_are_named(output: Path):
+    path = output / "experiments/vgg/metrics.json"
+    path.write_text(json.dumps({"name": "vgg"}))
+    with pytest.raises(ArtifactRefusal, match=r"vgg/metrics.json is damaged"):
+        finished_metrics(Workspace(output))
