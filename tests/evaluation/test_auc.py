@@ -65,7 +65,12 @@ def test_percentile_ranks_keep_ties_and_lie_in_0_1():
 
 def test_ranks_are_taken_fold_by_fold():
     ranks = ranks_within_folds(np.array([5.0, 6.0, 100.0, 200.0]), np.array([0, 0, 1, 1]))
-    np.testing.assert_allclose(ranks, [0.5, 1.0, 0.5, 1.0])
+    np.testing.assert_allclose(ranks, [0.25, 0.75, 0.25, 0.75])
+
+
+def test_scores_that_say_nothing_have_half_an_auc_in_folds_of_any_size():
+    folds, labels = np.repeat([0, 1, 2], [5, 50, 7]), np.random.default_rng(0).integers(0, 2, 62)
+    assert areas.pooled_auc(labels, np.zeros((62, 1)), folds) == 0.5
 
 
 def test_fold_aucs_are_those_of_whole_folds_whatever_the_order_of_rows():

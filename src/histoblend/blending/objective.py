@@ -17,7 +17,7 @@ class Objective:
     def __init__(self, labels: np.ndarray, groups: np.ndarray) -> None:
         self._labels, self._with_ties = labels, FoldSplit(labels, groups)
         self._rows = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-        shares = [np.arange(1, len(rows) + 1) / len(rows) for rows in self._rows]
+        shares = [(np.arange(1, len(rows) + 1) - 0.5) / len(rows) for rows in self._rows]
         ranks = percentile_ranks(np.concatenate(shares)) * len(labels)
         self._ranks = np.split(ranks, np.cumsum([len(rows) for rows in self._rows])[:-1])
 

@@ -110,19 +110,27 @@ def percentile_ranks(scores: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: a score that is not a number has no rank.
     """
-    _check_scores(scores, len(scores))
-    order = np.argsort(scores)
-    ranks = np.empty(len(scores), np.float64)
-    ranks[order] = _mean_places(np.asarray(scores)[order]) / len(scores)
-    return ranks
+    return _ranks(scores) / len(scores)
 
 
 def ranks_within_folds(scores: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """Percentile ranks taken fold by fold: fold models are not calibrated to each other."""
+    """Percentile mid-ranks in (0, 1) taken fold by fold: fold models are not calibrated to each other.
+
+    The mean of a fold is .5 whatever its size, so scores that say nothing have an AUC of .5 in folds of any size.
+    """
     ranks = np.empty(len(scores), np.float64)
     for fold in np.unique(folds):
         chosen = folds == fold
-        ranks[chosen] = percentile_ranks(scores[chosen])
+        ranks[chosen] = (_ranks(scores[chosen]) - 0.5) / chosen.sum()
+    return ranks
+
+
+def _ranks(scores: np.ndarray) -> np.ndarray:
+    """Ranks 1, 2, ... of `scores` (n,), float64; ties share their mean rank."""
+    _check_scores(scores, len(scores))
+    order = np.argsort(scores)
+    ranks = np.empty(len(scores), np.float64)
+    ranks[order] = _mean_places(np.asarray(scores)[order])
     return ranks
 
 
@@ -185,7 +193,7 @@ def _places(positives: np.ndarray, negatives: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _sorted_ranks(positives: np.ndarray, negatives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile ranks among all of a fold, of its positives and of its negatives, each in rising order."""
+    """Percentile mid-ranks among all of a fold, of its positives and of its negatives, each in rising order."""
     positives, negatives = np.sort(positives), np.sort(negatives)
     below, upto = _places(positives, negatives)
     # A positive is below the k-th negative (from 0) if no more than k negatives are no greater than it.
@@ -194,8 +202,8 @@ def _sorted_ranks(positives: np.ndarray, negatives: np.ndarray) -> tuple[np.ndar
     ]
     rows = len(positives) + len(negatives)
     return (
-        (_mean_places(positives) + (below + upto) / 2) / rows,
-        (_mean_places(negatives) + (overtaken[0] + overtaken[1]) / 2) / rows,
+        (_mean_places(positives) + (below + upto) / 2 - 0.5) / rows,
+        (_mean_places(negatives) + (overtaken[0] + overtaken[1]) / 2 - 0.5) / rows,
     )
 
 
