@@ -100,3 +100,10 @@ def test_auto_keeps_its_promise(simulation: ModuleType):
     rows = json.loads(FIGURES.read_text())["auto"]
     assert all(row["gain"] >= -0.0002 for row in rows)
     assert all(row["gain"] > 3 * row["standard_error"] for row in rows if "different" in row["world"])
+
+
+def test_intervals_hold_what_they_say_where_folds_are_dealt_as_here(simulation: ModuleType):
+    module, rows = part("intervals"), json.loads(FIGURES.read_text())["coverage"]
+    promised = {module.SLIDES, module.PREDICTION, module.PAIRED}
+    dealt = [row for row in rows if "blind" not in row["world"] and row["method"] in promised]
+    assert len(dealt) == 9 and all(abs(row["coverage"] - 0.95) < 0.035 for row in dealt)

@@ -77,7 +77,9 @@ def friend(finished: Path, tmp_path: Path) -> Friend:
 def scoring_of(output: Path) -> Scoring:
     folds = pd.read_csv(output / "folds.csv", dtype={"id": str})
     ids = pd.read_csv(output / "experiments/first/test.csv", dtype={"id": str})["id"]
-    return Scoring(folds, ids, None, None, ("no tumour", "tumour"), {"folds_fingerprint": "f", "slides_policy": "map"})
+    return Scoring(
+        folds, ids, None, None, ("no tumour", "tumour"), {"folds_fingerprint": "f", "slides_policy": "map"}
+    )
 
 
 def test_sound_predictions_are_kept_in_our_form_and_join(friend: Friend):

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from histoblend.artifacts.reading import read_artifacts
 from histoblend.errors import ArtifactRefusal
-from histoblend.report_page.reading import read_artifacts
 from histoblend.workspace import Workspace, write_csv, write_json
 
 ID = f"{977 * 7 + 1:040x}"  # of the eighth patch

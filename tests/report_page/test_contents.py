@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from histoblend.report_page.artifacts import Artifacts
+from histoblend.artifacts.artifacts import Artifacts
+from histoblend.artifacts.reading import read_artifacts
 from histoblend.report_page.blocks import CodeBlock, FigureBlock, Page, Section, TableBlock, Words
 from histoblend.report_page.contents import report_page
 from histoblend.report_page.contents_blend import blend_section
@@ -20,7 +21,6 @@ from histoblend.report_page.contents_leaderboard import expected_scores, leaderb
 from histoblend.report_page.contents_patches import Shown
 from histoblend.report_page.contents_ranking import folds_section, paired_leads, ranking_section
 from histoblend.report_page.contents_verdict import verdict_section
-from histoblend.report_page.reading import read_artifacts
 from histoblend.report_page.wording import between, gain
 from histoblend.workspace import Workspace, write_json
 

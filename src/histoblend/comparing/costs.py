@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from histoblend.artifacts.forms import Done, read_form
 from histoblend.models.weights_file import file_shapes
 from histoblend.predicting.known_models import finished_folds
-from histoblend.report_page.forms import Done, read_form
 from histoblend.workspace import ExperimentFolder
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from histoblend.artifacts.pixels import NoPixels, find_pixels
 from histoblend.comparing.sides import Side
 from histoblend.competition.contract import TUMOUR_CLASSES
 from histoblend.data.decode import UInt8Array
-from histoblend.report_page.pixels import NoPixels, find_pixels
 from histoblend.reporting.contact_sheet import contact_sheet, outline_centre, write_png
 from histoblend.workspace import atomic_write
 

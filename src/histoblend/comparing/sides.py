@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from histoblend.artifacts.checks import read_split
+from histoblend.artifacts.forms import RunNote, read_form
 from histoblend.comparing.costs import Cost, cost_of
 from histoblend.comparing.settings import blend_settings, experiment_settings
 from histoblend.errors import ArtifactRefusal, ConfigRefusal, nearest
@@ -17,8 +19,6 @@ from histoblend.external.members import is_external
 from histoblend.inference.tables import read_out_of_fold, table_logits
 from histoblend.leaderboard import opened_output
 from histoblend.predicting.known_models import finished_folds
-from histoblend.report_page.checks import read_split
-from histoblend.report_page.forms import RunNote, read_form
 from histoblend.training.task import check_whole
 from histoblend.workspace import ExperimentFolder, Workspace, read_json
 from histoblend.yaml_files import read_yaml

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from histoblend.report_page.artifacts import Artifacts
+from histoblend.artifacts.artifacts import Artifacts
 from histoblend.report_page.blocks import Page
 from histoblend.report_page.contents_blend import blend_section
 from histoblend.report_page.contents_curves import calibration_section, curves_section, points_section

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from histoblend.report_page.artifacts import Artifacts
+from histoblend.artifacts.artifacts import Artifacts
+from histoblend.artifacts.forms import BlendAudit, RuleAudit
 from histoblend.report_page.blocks import Block, Cell, Column, Section, TableBlock, Words
 from histoblend.report_page.figures import (
     Estimated,
@@ -13,7 +14,6 @@ from histoblend.report_page.figures import (
     interval_figure,
     weights_figure,
 )
-from histoblend.report_page.forms import BlendAudit, RuleAudit
 from histoblend.report_page.wording import between, gain, listed, number_cell, score, words_cell
 
 TITLE = "Blend"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from histoblend.artifacts.artifacts import Artifacts, Candidate
 from histoblend.evaluation.calibration import (
     NONE,
     calibrations,
@@ -17,7 +18,6 @@ from histoblend.evaluation.curves import Curve as Measured
 from histoblend.evaluation.curves import Curves, pooled_curves
 from histoblend.evaluation.operating_points import MEASURES, OperatingPoint, operating_points
 from histoblend.inference.predict import probabilities
-from histoblend.report_page.artifacts import Artifacts, Candidate
 from histoblend.report_page.blocks import Cell, Column, Section, TableBlock, Words
 from histoblend.report_page.figures import (
     Curve,

@@ -6,7 +6,7 @@ from shlex import quote
 
 import yaml
 
-from histoblend.report_page.artifacts import Artifacts
+from histoblend.artifacts.artifacts import Artifacts
 from histoblend.report_page.blocks import Block, CodeBlock, Column, Section, TableBlock, Words
 from histoblend.report_page.wording import number_cell, words_cell
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from histoblend.artifacts.artifacts import Artifacts, Candidate
 from histoblend.evaluation.uncertainty import Interval, prediction_interval
 from histoblend.leaderboard import agreement
 from histoblend.ledger import SCORES
-from histoblend.report_page.artifacts import Artifacts, Candidate
 from histoblend.report_page.blocks import Block, Column, Section, TableBlock, Words
 from histoblend.report_page.wording import between, number_cell, score, share, words_cell
 from histoblend.reporting.ranking import ranking_table

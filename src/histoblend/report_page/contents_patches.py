@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from histoblend.report_page.artifacts import Artifacts
+from histoblend.artifacts.artifacts import Artifacts
 from histoblend.report_page.blocks import Block, GalleryBlock, Section, Words
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from histoblend.artifacts.artifacts import Artifacts, Candidate
 from histoblend.evaluation.uncertainty import Difference, differences, ground_of
 from histoblend.inference.tables import table_logits
-from histoblend.report_page.artifacts import Artifacts, Candidate
 from histoblend.report_page.blocks import Block, Cell, Column, Section, TableBlock, Words
 from histoblend.report_page.figures import Estimated, fold_dots_figure, interval_figure
 from histoblend.report_page.wording import between, gain, known, number_cell, score, share, words_cell

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from histoblend.report_page.artifacts import Artifacts, Candidate
+from histoblend.artifacts.artifacts import Artifacts, Candidate
 from histoblend.report_page.blocks import Block, Cell, Column, Section, TableBlock, Words
 from histoblend.report_page.figures import Cost, ViewGain, cost_figure, training_figure, tta_figure
 from histoblend.report_page.wording import gain, listed, number_cell, score, words_cell

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from histoblend.artifacts.artifacts import Artifacts, Candidate
 from histoblend.errors import some
 from histoblend.evaluation.uncertainty import Difference
-from histoblend.report_page.artifacts import Artifacts, Candidate
 from histoblend.report_page.blocks import Block, Section, Words
 from histoblend.report_page.contents_leaderboard import Expected
 from histoblend.report_page.wording import between, gain, in_words, listed, score, share

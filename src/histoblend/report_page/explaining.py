@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from histoblend.artifacts.artifacts import Artifacts, Candidate
+from histoblend.artifacts.pixels import Pixels
 from histoblend.competition.contract import TUMOUR_CLASSES
 from histoblend.config import Execution
 from histoblend.errors import ConfigRefusal, MachineRefusal
@@ -14,10 +16,8 @@ from histoblend.execution.device import prepare_device
 from histoblend.execution.records import Record
 from histoblend.models.problem import Problem
 from histoblend.models.registry import NETWORKS
-from histoblend.report_page.artifacts import Artifacts, Candidate
 from histoblend.report_page.blocks import GalleryBlock, Picture
 from histoblend.report_page.gallery import judged, outlined, overlaid, picture, png, to_explain
-from histoblend.report_page.pixels import Pixels
 from histoblend.report_page.wording import share as share_of
 from histoblend.workspace import TaskFolder
 

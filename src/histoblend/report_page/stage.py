@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from histoblend.artifacts.artifacts import Artifacts
+from histoblend.artifacts.pixels import NoPixels, Pixels, find_pixels
+from histoblend.artifacts.reading import read_artifacts
 from histoblend.competition.contract import TUMOUR_CLASSES
 from histoblend.leaderboard import opened_output
-from histoblend.report_page.artifacts import Artifacts
 from histoblend.report_page.contents import report_page
 from histoblend.report_page.contents_patches import Shown
 from histoblend.report_page.explaining import explanation
 from histoblend.report_page.gallery import Chosen, confidently_wrong, gallery, hard_for_all, judged
-from histoblend.report_page.pixels import NoPixels, Pixels, find_pixels
-from histoblend.report_page.reading import read_artifacts
 from histoblend.report_page.render import render
 from histoblend.reporting.progress import Display
 from histoblend.workspace import write_text

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from histoblend.artifacts.forms import BlendAudit, DataAudit, Done, Holder, RunNote, Weights
 from histoblend.evaluation.metrics import Metrics
 from histoblend.evaluation.uncertainty import Ground, Interval, ground_of
 from histoblend.inference.tables import table_logits
-from histoblend.report_page.forms import BlendAudit, DataAudit, Done, Holder, RunNote, Weights
 from histoblend.workspace import Workspace
 
 

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from histoblend.artifacts.artifacts import Candidate, Task
+from histoblend.artifacts.checks import check_fold_scores, check_scores, check_task, read_history
+from histoblend.artifacts.forms import Done, read_form, read_metrics
+from histoblend.artifacts.shared import Shared, stored_interval
 from histoblend.errors import ArtifactRefusal, counted, some
 from histoblend.evaluation.metrics import Metrics, areas
 from histoblend.execution.records import Record, read_record
 from histoblend.external.members import KIND, is_external
 from histoblend.inference.tables import read_out_of_fold, read_test
 from histoblend.predicting.known_models import finished_folds
-from histoblend.report_page.artifacts import Candidate, Task
-from histoblend.report_page.checks import check_fold_scores, check_scores, check_task, read_history
-from histoblend.report_page.forms import Done, read_form, read_metrics
-from histoblend.report_page.shared import Shared, stored_interval
 from histoblend.workspace import ExperimentFolder
 from histoblend.yaml_files import read_yaml
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from histoblend.artifacts.forms import RESTORE, BlendAudit, Done, RunNote, Weights
 from histoblend.data.folds import COLUMNS, folds_fingerprint
 from histoblend.errors import ArtifactRefusal, some
 from histoblend.evaluation.metrics import Metrics, areas
-from histoblend.report_page.forms import RESTORE, BlendAudit, Done, RunNote, Weights
 from histoblend.workspace import TaskFolder, Workspace, file_hash
 
 AGREEMENT = 1e-9  # between a stored score and the same one computed from its table

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from histoblend.artifacts.forms import RunNote
 from histoblend.evaluation.metrics import Metrics
 from histoblend.evaluation.uncertainty import Interval
-from histoblend.report_page.forms import RunNote
 from histoblend.workspace import Workspace
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from histoblend.artifacts.forms import RunNote
 from histoblend.config import Plan
 from histoblend.config_files import configs_folder
 from histoblend.data.decode import UInt8Array, read_patches
@@ -18,7 +19,6 @@ from histoblend.data.pack_files import open_images, read_pack
 from histoblend.data.pictures import Unreadable
 from histoblend.errors import DataRefusal, Refusal, some
 from histoblend.preparation import Request, source_of
-from histoblend.report_page.forms import RunNote
 from histoblend.workspace import Workspace, scratch_folder
 
 

@@ -12,19 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from histoblend.errors import ArtifactRefusal
-from histoblend.evaluation.uncertainty import Ground, Interval, estimates, ground_of
-from histoblend.inference.tables import read_out_of_fold, read_test, table_logits
-from histoblend.ledger import read_ledger
-from histoblend.report_page.artifacts import Artifacts, Candidate
-from histoblend.report_page.checks import (
+from histoblend.artifacts.artifacts import Artifacts, Candidate
+from histoblend.artifacts.checks import (
     check_blend_audit,
     check_scores,
     check_weights,
     read_split,
     read_words,
 )
-from histoblend.report_page.forms import (
+from histoblend.artifacts.forms import (
     BlendAudit,
     DataAudit,
     Holder,
@@ -33,8 +29,12 @@ from histoblend.report_page.forms import (
     read_form,
     read_metrics,
 )
-from histoblend.report_page.reading_experiments import read_experiments
-from histoblend.report_page.shared import Shared, stored_interval
+from histoblend.artifacts.reading_experiments import read_experiments
+from histoblend.artifacts.shared import Shared, stored_interval
+from histoblend.errors import ArtifactRefusal
+from histoblend.evaluation.uncertainty import Ground, Interval, estimates, ground_of
+from histoblend.inference.tables import read_out_of_fold, read_test, table_logits
+from histoblend.ledger import read_ledger
 from histoblend.workspace import Workspace
 
 
