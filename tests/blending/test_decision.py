@@ -54,7 +54,21 @@ def test_of_several_that_pass_the_surest_gain_is_taken():
 def test_where_no_rule_gains_the_equal_mean_stays():
     found = decided(("rank_mean", -0.01, 0.001), ("greedy", 0.0, 0.0))
     assert found.rule == "logit_mean"
-    assert found.reason == "no rule gains over the equal mean; the equal mean stays"
+    assert found.reason == "no rule gains .0001 or more over the equal mean; the equal mean stays"
+
+
+def test_a_gain_too_small_to_be_seen_on_a_leaderboard_is_none():
+    found = decided(("rank_mean", 0.00009, 0.00001))
+    assert (found.rule, "no rule gains .0001" in found.reason) == ("logit_mean", True)
+
+
+def test_a_gain_whose_interval_holds_0_does_not_pass_however_small_its_standard_error():
+    wide = Interval(-0.0002, 0.0012, 0.0002, 0.95, "slide bootstrap", 10, None)
+    greedy = replace(verdict("greedy", 0.0005, 0.0002), difference=Difference(0.0005, wide, 0.12))
+    found = decide([verdict("logit_mean", 0.0, 0.0), greedy], "auto")
+    assert found.rule == "logit_mean"
+    assert "more than twice its standard error (.0002), but so few clusters" in found.reason
+    assert "the 95 % interval of the gain still holds 0" in found.reason
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from histoblend.evaluation.uncertainty import Difference
 AUTO = "auto"
 ERRORS = 2.0  # standard errors of the paired difference that a gain has to exceed
 FEWEST_CLUSTERS = 10  # below which a standard error between clusters says nothing
-LEAST_GAIN = 1e-9  # below is rounding
+LEAST_GAIN = 1e-4  # the last digit of a leaderboard: less is not worth leaving the equal mean for
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,9 @@ class Decision:
 def decide(verdicts: Sequence[Verdict], asked: str) -> Decision:
     """The rule that was `asked` for; for ``auto`` the equal mean unless another gains more than noise over it.
 
-    A rule passes if its cross-fitted gain exceeds twice the standard error of the paired difference. Where several do,
-    the surest gain is taken: that with the largest gain less two standard errors. A rule whose weights were given
+    A rule passes if its cross-fitted gain exceeds twice the standard error of the paired difference and, where few
+    clusters decide, its 95 % interval does not hold 0. Where several pass, the surest gain is taken: that with the
+    largest gain less two standard errors. A rule whose weights were given
     is never taken: nobody can know which labels they were chosen on.
     """
     by_itself = _automatic(verdicts)
@@ -65,13 +66,13 @@ _STAYS = "the equal mean stays"
 
 
 def surest_gain(difference: Difference) -> float:
-    """The gain less two standard errors."""
-    return difference.gain - ERRORS * difference.interval.standard_error
+    """The gain less two standard errors, or the lower limit of its interval where few clusters make that wider."""
+    return min(difference.gain - ERRORS * difference.interval.standard_error, difference.interval.low)
 
 
 def is_gain(difference: Difference) -> bool:
     """Whether the gain is more than noise."""
-    return difference.gain > LEAST_GAIN and surest_gain(difference) > 0
+    return difference.gain >= LEAST_GAIN and surest_gain(difference) > 0
 
 
 def _by_surest(verdict: Verdict) -> float:
@@ -79,11 +80,23 @@ def _by_surest(verdict: Verdict) -> float:
 
 
 def _why_none(others: Sequence[Verdict]) -> str:
-    gaining = [one for one in others if one.difference.gain > LEAST_GAIN]
+    gaining = [one for one in others if one.difference.gain >= LEAST_GAIN]
     if not gaining:
-        return f"no rule gains over the equal mean; {_STAYS}"
+        return f"no rule gains {_short(LEAST_GAIN)} or more over the equal mean; {_STAYS}"
     nearest = max(gaining, key=lambda one: one.difference.gain / one.error)
-    return f"{_gains(nearest)}, less than twice its standard error ({_short(nearest.error)}): noise; {_STAYS}"
+    found = f"{_gains(nearest)}, {_twice(nearest)}"
+    return f"{found}: noise; {_STAYS}"
+
+
+def _twice(verdict: Verdict) -> str:
+    """How a gain that does not pass compares with its standard error."""
+    interval = verdict.difference.interval
+    if verdict.difference.gain <= ERRORS * verdict.error:
+        return f"less than twice its standard error ({_short(verdict.error)})"
+    return (
+        f"more than twice its standard error ({_short(verdict.error)}), but so few clusters decide that the "
+        f"{interval.level:.0%} interval of the gain still holds 0".replace("%", " %")
+    )
 
 
 def _gains(verdict: Verdict) -> str:

@@ -22,7 +22,7 @@ HOW = (
     "scored on that one. In sample is the score on the very patches the weights were learned from; it "
     "flatters by the optimism. Gain is the cross-fitted AUC less that of the equal-weight mean of logits, on "
     "the same patches. The equal mean is kept unless another rule gains more than twice the standard error "
-    "of that difference: weights tuned on one fold or on a public leaderboard have lowered private scores in "
+    "of that difference and the interval of its gain lies above 0: weights tuned on one fold or on a public leaderboard have lowered private scores in "
     "this competition."
 )
 
