@@ -3,6 +3,7 @@
     python benchmarks/evaluation_simulation.py                        400 draws; prints tables, writes nothing
     python benchmarks/evaluation_simulation.py --to docs/evaluation.json     and the tables of docs/evaluation.md
     python benchmarks/evaluation_simulation.py --draws 40             a first look
+    python benchmarks/evaluation_simulation.py --processes 2          two worlds at a time, the same figures
 
 The estimators are those of the pipeline, called as it calls them; the truth is exact (simulation/slides.py). The same
 seed gives the same figures.
@@ -15,25 +16,47 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from simulation.audits import audit_rows, curse_rows
 from simulation.intervals import coverage_rows
 from simulation.page import filled
-from simulation.slides import alike, differing, mild, unbalanced
+from simulation.slides import (
+    BLIND,
+    CUT,
+    UNKNOWN,
+    World,
+    alike,
+    folded,
+    nearly_alike,
+    one_useless,
+    unequal,
+)
 
 Row = dict[str, Any]
 Found = dict[str, list[Row]]
 After = Callable[[Found], None]
 PATCHES = {20: 40, 40: 25, 160: 10}
 """Patches of a slide, on average, by number of slides."""
-INTERVALS = [alike("alike", slides, patches, 2) for slides, patches in PATCHES.items()]
-BLIND = [unbalanced(world) for world in INTERVALS[1:]]
+DEALT_WELL = [alike("alike", slides, patches, 2) for slides, patches in PATCHES.items()]
+INTERVALS = [
+    *DEALT_WELL,
+    *(folded(world, BLIND, "folds blind") for world in DEALT_WELL[1:]),
+    folded(DEALT_WELL[1], CUT, "slides cut in three"),
+]
 AUDITS = [
     *(alike("alike", slides, patches, 4) for slides, patches in PATCHES.items()),
-    mild("a little different", 40, 25),
-    *(differing("different, one useless", slides, PATCHES[slides]) for slides in (40, 160)),
+    folded(alike("alike", 60, 20, 5), UNKNOWN, "slides unknown"),
+    folded(alike("alike", 40, 25, 5), CUT, "slides cut in three"),
+    replace(folded(alike("alike, strong slides", 40, 25, 5), CUT, "cut in three"), own_level=0.8),
+    nearly_alike("nearly alike", 40, 25),
+    unequal("different", 40, 25),
+    folded(unequal("different", 40, 25), CUT, "slides cut in three"),
+    *(one_useless("different, one useless", slides, PATCHES[slides]) for slides in (40, 160)),
     alike("many alike", 40, 25, 8),
 ]
 CURSES = [alike(f"{members} alike", 40, 25, members) for members in (2, 5, 30)]
@@ -57,26 +80,35 @@ COLUMNS = {
 }
 
 
-def simulate(draws: int, seed: int, only: Sequence[str], after: After = lambda found: None) -> Found:
+def simulate(
+    draws: int, seed: int, only: Sequence[str], after: After = lambda found: None, processes: int = 1
+) -> Found:
     """The figures that are wanted, by table of `COLUMNS`; `after` is told those there are after each world."""
+    worlds = {"intervals": INTERVALS, "curse": CURSES, "audit": AUDITS}
+    tasks = [(what, world, draws, seed) for what in worlds if what in only for world in worlds[what]]
     found: Found = {}
     started = time.monotonic()
-
-    def add(what: str, **tables: list[Row]) -> None:
-        print(f"{time.monotonic() - started:6.0f} s  {what}", file=sys.stderr, flush=True)
-        for table, rows in tables.items():
-            found[table] = found.get(table, []) + rows
-        after(found)
-
-    for world in [*INTERVALS, *BLIND] if "intervals" in only else []:
-        covered, biases = coverage_rows(world, draws, seed)
-        add(f"intervals, {world.name}, {world.slides} slides", coverage=covered, pooling=biases)
-    for world in CURSES if "curse" in only else []:
-        add(f"winner's curse, {world.name}", curse=curse_rows(world, draws, seed))
-    for world in AUDITS if "audit" in only else []:
-        optimism, auto = audit_rows(world, draws, seed)
-        add(f"audit, {world.name}, {world.slides} slides", audit=optimism, auto=auto)
+    with ProcessPoolExecutor(processes) if processes > 1 else nullcontext() as pool:
+        results = (pool.map if pool else map)(figures, tasks)
+        for (what, world, _, _), tables in zip(tasks, results, strict=True):
+            passed = f"{time.monotonic() - started:6.0f} s"
+            print(f"{passed}  {what}, {world.name}, {world.slides} slides", file=sys.stderr, flush=True)
+            for table, rows in tables.items():
+                found[table] = found.get(table, []) + rows
+            after(found)
     return found
+
+
+def figures(task: tuple[str, World, int, int]) -> Found:
+    """The tables of one world: of (what, world, draws, seed)."""
+    what, world, draws, seed = task
+    if what == "curse":
+        return {"curse": curse_rows(world, draws, seed)}
+    if what == "intervals":
+        covered, biases = coverage_rows(world, draws, seed)
+        return {"coverage": covered, "pooling": biases}
+    optimism, auto = audit_rows(world, draws, seed)
+    return {"audit": optimism, "auto": auto}
 
 
 def show(rows: Sequence[Row], columns: Sequence[str]) -> None:
@@ -109,6 +141,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", default=["intervals", "curse", "audit"])
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--to", type=Path, help="JSON file for the figures")
     arguments = parser.parse_args()
 
@@ -116,7 +149,7 @@ def main() -> None:
         if arguments.to:
             write(arguments.to, {"draws": arguments.draws, "seed": arguments.seed, **found})
 
-    found = simulate(arguments.draws, arguments.seed, arguments.only, keep)
+    found = simulate(arguments.draws, arguments.seed, arguments.only, keep, arguments.processes)
     for table, rows in found.items():
         print(table)
         show(rows, COLUMNS[table])

@@ -57,14 +57,52 @@ def test_cross_validation_and_the_optimism_of_blends(output: Path):
     text = shown(output)
     row = row_of(text, "mini_greedy")
     assert row.split()[0] == "1" and "0.9250 [.890, .940]" in row and "+0.0032" in row
-    assert "No leaderboard score is known" in text and "public" not in text.splitlines()[2]
+    assert "No leaderboard score is known. Write" in text and "public" not in text.splitlines()[2]
 
 
 def test_optimism_comes_from_the_audit_where_metrics_lack_it(output: Path):
     add(output, "old_stack", 0.92, "blend")
-    rules = [{"rule": "stack", "auc_in_sample": 0.9331}]
-    write_json(output / "ensembles/old_audit.json", {"plan": "old", "rules": rules})
+    add(output, "old_mean", 0.92, "blend")
+    write_audit(output)
     assert "+0.0131" in row_of(shown(output), "old_stack")
+    assert "+" not in row_of(shown(output), "old_mean"), "what learns nothing has no optimism"
+
+
+def write_audit(output: Path) -> None:
+    unknown = dict.fromkeys(("gain", "gain_standard_error", "gain_low", "gain_high", "p_value"))
+    rules = [
+        unknown | {"rule": rule, "learns": rule == "stack", "auc_in_sample": auc, "auc_cross_fitted": 0.92,
+                   "optimism": auc - 0.92}
+        for rule, auc in (("stack", 0.9331), ("mean", 0.92))
+    ]  # fmt: skip
+    audit = {"plan": "old", "folds_fingerprint": "f", "members": ["vgg"], "method": "none", "clusters_are": "slides",
+             "rules": rules, "asked": "auto", "chosen": "mean", "reason": "no gain", "finals": []}  # fmt: skip
+    write_json(output / "ensembles/old_audit.json", audit)
+
+
+def test_what_is_submitted_is_marked_and_said_with_its_reason(output: Path):
+    add(output, "old_mean", 0.92, "blend")
+    write_audit(output)
+    folds = {"fingerprint": "f", "policy": "map", "sentence": ""}
+    data = {"root": "", "name": "toy", "fingerprint": "d", "synthetic": False, "classes": {"a": 1, "b": 1}}
+    run = {"started": "", "plan": {"name": "old"}, "folds": folds, "data": data}
+    write_json(output / "run.json", run)
+    assert "> chosen by the last run: old_mean (no gain)." in shown(output)
+    for path in (output / "submission.csv", output / "ensembles/old_mean/submission.csv"):
+        path.write_text("id,label\n")
+    text = shown(output)
+    assert (
+        "> old_mean" in row_of(text, "old_mean") and "> submission.csv: old_mean (no gain)." in text
+    )
+    assert "0.9200 ± 0.0100" in row_of(text, "old_mean")
+    (output / "submission.csv").write_text("another")
+    assert "but submission.csv is not its file" in shown(output)
+
+
+def test_a_damaged_audit_is_refused(output: Path):
+    write_json(output / "ensembles/old_audit.json", {})
+    with pytest.raises(ArtifactRefusal, match=r"old_audit\.json: plan is not there"):
+        shown(output)
 
 
 def test_scores_gaps_and_rank_correlation(output: Path):
@@ -95,7 +133,7 @@ def test_metrics_of_before_there_were_intervals_are_read_and_told(output: Path):
     text = shown(output)
     assert "0.8000 [" not in text and "the next run finds them: old." in text
     add(output, "few", 0.8, interval=INTERVAL | {"low": float("nan"), "high": float("nan")})
-    assert "No interval can be had" in shown(output) and "few" in shown(output).splitlines()[-1]
+    assert "No interval can be had" in shown(output) and "class: few." in shown(output)
 
 
 @pytest.mark.parametrize("width", [60, 80, 96, 120])
@@ -120,5 +158,5 @@ def test_what_is_no_output_folder_is_refused(tmp_path: Path):
 def test_damaged_metrics_are_named(output: Path):
     path = output / "experiments/vgg/metrics.json"
     path.write_text(json.dumps({"name": "vgg"}))
-    with pytest.raises(ArtifactRefusal, match=r"vgg/metrics.json is damaged"):
+    with pytest.raises(ArtifactRefusal, match=r"vgg/metrics.json: kind is not there"):
         finished_metrics(Workspace(output))

@@ -28,7 +28,9 @@ def test_the_last_score_of_a_name_counts_also_above_rows_without_one(tmp_path: P
         "1,a,.91,.5,x\n2,a,0.93,,\n3,a,,,waiting\n4,b,,,\n5,001,1,0,names stay as they are\n",
     )
     table = read_ledger(path)
-    assert table.loc["a"].tolist() == [0.93, 0.5]
+    assert table.loc["a", "public_score"] == 0.93 and np.isnan(table.loc["a", "private_score"]), (
+        "no mixture of two"
+    )
     assert table.loc["b"].isna().all() and table.loc["001"].tolist() == [1.0, 0.0]
 
 
@@ -49,11 +51,26 @@ def test_what_is_no_score_is_named_by_its_row(tmp_path: Path, row: str, said: st
 
 def test_missing_columns_are_named(tmp_path: Path):
     with pytest.raises(
-        ArtifactRefusal, match=r"lacks the columns public_score, private_score; it has name, score"
+        ArtifactRefusal,
+        match=r"lacks the column public_score or private_score; it has name, score[\s\S]*mini_logit_mean,0.93",
     ):
         read_ledger(written(tmp_path, "name,score\na,.9\n"))
-    with pytest.raises(ArtifactRefusal, match="cannot be read"):
+    with pytest.raises(ArtifactRefusal, match="lacks the column name"):
         read_ledger(written(tmp_path, ""))
+
+
+def test_cells_are_never_shifted(tmp_path: Path):
+    table = read_ledger(written(tmp_path, "name,public_score\na,.95,\nb,.9,,\nc\n"))
+    assert table["public_score"].dropna().to_dict() == {"a": 0.95, "b": 0.9}
+    with pytest.raises(ArtifactRefusal, match="line 3 has 4 cells, the header 2"):
+        read_ledger(written(tmp_path, "name,public_score\na,.95\nb,.9,.8,.7\n"))
+
+
+def test_one_of_the_scores_will_do(tmp_path: Path):
+    table = read_ledger(written(tmp_path, "name,public_score\nmini_logit_mean,0.93\n"))
+    assert table.loc["mini_logit_mean", "public_score"] == 0.93 and table["private_score"].isna().all()
+    with pytest.raises(ArtifactRefusal, match="lacks the column name"):
+        read_ledger(written(tmp_path, "public_score\n0.93\n"))
 
 
 def test_scores_are_numbers_to_reckon_with(tmp_path: Path):

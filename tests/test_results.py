@@ -23,7 +23,7 @@ from histoblend.reporting.progress import Display
 BLENDS = {f"toy_{rule}" for rule in RULES if rule != "weighted"}  # to which no weights are given
 EVERYTHING = {"first", "second"} | BLENDS
 
-SOLO = "experiments: [first]\ndata: {near_duplicates: keep}\nfolds: {count: 2}\ntta: 4\n"
+SOLO = "experiments: [first]\ndata: {near_duplicates: keep}\nfolds: {count: 2}\ntta: 4\nreport: false\n"
 
 
 def again(toy: Path, output: Path, plan: str = "toy", **request: object) -> tuple[pd.DataFrame, str]:
@@ -136,9 +136,15 @@ def test_rule_and_scale_choose_what_is_submitted(finished: Path, toy: Path):
     assert (
         "Blend: rank mean of first, second. Asked for by blend.rule; auto would take the equal mean" in text
     )
+    assert "submission.csv is replaced: it was toy_logit_mean, it is toy_rank_mean." in " ".join(text.split())
     submission = pd.read_csv(finished / "submission.csv", index_col="id")["label"]
     blend = pd.read_csv(finished / "ensembles/toy_rank_mean/test.csv", index_col="id")["probability"]
     np.testing.assert_allclose(submission, blend.loc[submission.index], rtol=1e-12)
+
+
+def test_a_gate_that_leaves_one_member_is_warned_of(finished: Path, toy: Path):
+    _, text = again(toy, finished, settings=("blend.gate=0.001",))
+    assert "leaves one member, so nothing is blended" in " ".join(text.split())
 
 
 def test_the_run_tells_what_the_audit_found_and_what_it_decided(finished_once: tuple[Path, str]):

@@ -12,7 +12,7 @@ from histoblend.blending.nested_audit import nested_audit
 from histoblend.blending.rules import REFERENCE, rules_for
 from histoblend.blending.training import Training
 from histoblend.evaluation.auc import FoldSplit, LabelSplit
-from simulation.slides import World, draw_out_of_fold, draw_patches
+from simulation.slides import FOLDINGS, World, draw_out_of_fold, draw_patches
 
 Row = dict[str, Any]
 LARGE = 2000  # slides, of the sample on which what is not exact is compared with what is
@@ -62,7 +62,7 @@ def one_draw(
 
 def audit_rows(world: World, draws: int, seed: int) -> tuple[list[Row], list[Row]]:
     """Optimism of each rule, found and true, and what auto gains over the equal mean."""
-    generator = np.random.default_rng([seed, world.slides, world.members, 1])
+    generator = np.random.default_rng([seed, world.slides, world.members, 1, FOLDINGS.index(world.folding)])
     worth = Worth(world, generator)
     found = [one_draw(world, worth, generator) for _ in range(draws)]
     rules = [name for name in found[0] if name != AUTO]

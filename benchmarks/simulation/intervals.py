@@ -11,7 +11,7 @@ import numpy as np
 from histoblend.evaluation.auc import auc, fold_aucs, pooled_auc
 from histoblend.evaluation.fold_test import corrected_t
 from histoblend.evaluation.uncertainty import Ground, differences, estimates, prediction_interval
-from simulation.slides import World, draw_out_of_fold, draw_patches
+from simulation.slides import FOLDINGS, World, draw_out_of_fold, draw_patches
 
 Row = dict[str, Any]
 SLIDES, INDEPENDENT = "slide bootstrap", "DeLong, patches independent"
@@ -29,7 +29,8 @@ def one_draw(world: World, generator: np.random.Generator) -> dict[str, tuple[fl
     found[PAIRED] = (gain.interval.low, gain.interval.high, truth[1] - truth[0], gain.gain)
     new = draw_patches(world, world.slides // 2, generator)
     score = auc(new.labels, new.logits[:, 0, 0])
-    predicted = prediction_interval(ground, logits[:, 0], world.slides // 2)
+    clusters = len(np.unique(ground.slides))  # half as many new ones, of whatever the run takes for slides
+    predicted = prediction_interval(ground, logits[:, 0], clusters // 2)
     pooled = pooled_auc(ground.labels, logits[:, 0], ground.folds)
     found[PREDICTION] = (predicted.low, predicted.high, score, pooled)
     folds = list(fold_aucs(ground.labels, logits[:, 0], ground.folds).values())
@@ -54,7 +55,7 @@ def _intervals(ground: Ground, logits: np.ndarray, truth: float) -> dict[str, tu
 
 def coverage_rows(world: World, draws: int, seed: int) -> tuple[list[Row], list[Row]]:
     """Coverage of each interval, and bias of each way of pooling."""
-    generator = np.random.default_rng([seed, world.slides, int(world.balanced)])
+    generator = np.random.default_rng([seed, world.slides, FOLDINGS.index(world.folding)])
     found = [one_draw(world, generator) for _ in range(draws)]
     return (
         [_covered(world, name, [one[name] for one in found]) for name in found[0] if name != "pooling"],

@@ -9,15 +9,18 @@ from pathlib import Path
 import pandas as pd
 from scipy.stats import spearmanr
 
+from histoblend.artifacts.forms import BlendAudit, read_form, read_metrics
+from histoblend.artifacts.stored_scores import contradictions
+from histoblend.chosen import chosen_blend, told_of_submission
 from histoblend.config_files import configs_folder
 from histoblend.errors import ArtifactRefusal, counted, some
 from histoblend.evaluation.metrics import Metrics
-from histoblend.ledger import SCORES, read_ledger
+from histoblend.ledger import EXAMPLE, SCORES, read_ledger
 from histoblend.preparation import default_output
 from histoblend.reporting.leaderboard_table import printed_leaderboard
 from histoblend.reporting.progress import Display
 from histoblend.reporting.ranking import ranking_table
-from histoblend.workspace import Workspace, read_json
+from histoblend.workspace import Workspace
 
 FEWEST = 3  # rows from which a rank correlation says anything at all
 
@@ -32,6 +35,8 @@ class RankRequest:
 def show_leaderboard(request: RankRequest, display: Display, environment: Mapping[str, str]) -> pd.DataFrame:
     """Print the ranking of everything in the output folder; no data is needed and nothing is written.
 
+    Stored scores are shown as they stand; those that do not follow from the predictions beside them are named below.
+
     Returns:
         The ranking, with the columns of ranking.csv.
 
@@ -40,16 +45,22 @@ def show_leaderboard(request: RankRequest, display: Display, environment: Mappin
     """
     workspace = opened_output(request.output, environment)
     ledger = read_ledger(workspace.ledger)
-    table = ranking_table(_with_audits(finished_metrics(workspace), workspace), ledger)
+    metrics = finished_metrics(workspace)
+    table = ranking_table(_with_audits(metrics, workspace), ledger)
     if table.empty:
         raise ArtifactRefusal(
             f"Nothing is finished yet in {workspace.folder}.",
             "an experiment with a finished fold",
             f"./run.sh run PLAN --output {workspace.folder}",
         )
-    display.show(printed_leaderboard(table, display.console.width))
+    chosen = chosen_blend(workspace)
+    display.show(printed_leaderboard(table, display.console.width, chosen.name if chosen else None))
+    if chosen:
+        display.tell(told_of_submission(workspace, chosen))
     for sentence in told(table, ledger):
         display.tell(sentence)
+    for sentence in contradictions(metrics, workspace):
+        display.warn(sentence)
     return table
 
 
@@ -85,28 +96,15 @@ def finished_metrics(workspace: Workspace) -> list[Metrics]:
     return [read_metrics(path) for path in paths]
 
 
-def read_metrics(path: Path) -> Metrics:
-    """The metrics of an experiment or a blend.
-
-    Raises:
-        ArtifactRefusal: the file is damaged.
-    """
-    try:
-        return Metrics(**read_json(path))
-    except TypeError as error:
-        raise ArtifactRefusal(
-            f"{path} is damaged: {error}.",
-            "the metrics of an experiment or a blend",
-            f"move {path} away and run again.",
-        ) from error
-
-
 def _with_audits(metrics: list[Metrics], workspace: Workspace) -> list[Metrics]:
-    """Blends whose metrics do not tell their AUC in sample get it from the audit of their plan, where there is one."""
+    """Blends whose metrics do not tell their AUC in sample get it from the audit of their plan, where there is one.
+
+    Of a rule that learns nothing it is the cross-validated one again, and is left out.
+    """
     found: dict[str, float] = {}
     for path in sorted(workspace.ensembles.glob("*_audit.json")):
-        audit = read_json(path)
-        found |= {f"{audit['plan']}_{row['rule']}": row["auc_in_sample"] for row in audit["rules"]}
+        audit = read_form(path, BlendAudit)
+        found |= {f"{audit.plan}_{one.rule}": one.auc_in_sample for one in audit.rules if one.learns}
     return [
         replace(one, auc_in_sample=found.get(one.name)) if one.auc_in_sample is None else one
         for one in metrics
@@ -117,9 +115,12 @@ def told(table: pd.DataFrame, ledger: pd.DataFrame) -> list[str]:
     """What is to be said below the table: agreement with each leaderboard, and what could not be shown."""
     sentences = [agreement(table, column) for column in SCORES if table[column].notna().any()]
     if not sentences:
-        sentences = ["No leaderboard score is known: submissions.csv of this folder names none."]
+        sentences = [
+            "No leaderboard score is known. Write those you have into submissions.csv in this folder: a line "
+            f"{EXAMPLE[0]}, then a line each, such as {EXAMPLE[1]}."
+        ]
     if unknown := [name for name in ledger.index if name not in set(table["name"])]:
-        sentences.append(f"In the ledger, but nothing of it in this folder: {some(unknown)}.")
+        sentences.append(f"In submissions.csv, but nothing of it in this folder: {some(unknown)}.")
     return sentences + _without_interval(table)
 
 

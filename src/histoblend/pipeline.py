@@ -97,10 +97,8 @@ def report(prepared: Prepared, request: Request, display: Display, environment: 
     """Write the page about this output folder; where it cannot be, say why: the submission stands."""
     if not prepared.plan.report:
         return
-    from histoblend.report_page import (
-        ReportRequest,
-        write_report,
-    )  # plots and templates take a second to load
+    # late: plots and templates take a second to load
+    from histoblend.report_page import ReportRequest, write_report
 
     asked = ReportRequest(prepared.workspace.folder, request.data)
     try:

@@ -20,7 +20,7 @@ MODULES = {
 
 # What a requirement imports beside itself: on Kaggle it is installed with --no-deps. Of what Optuna (4.0, 5.0)
 # declares, alembic and sqlalchemy are for studies in databases alone, and are not imported for ours.
-BESIDE = {"optuna": ("colorlog", "packaging>=20", "tqdm")}
+BESIDE = {"optuna": ("colorlog", "packaging>=20", "tqdm"), "jinja2": ("markupsafe>=2",)}
 
 
 def requirements(project_file: Path) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -73,7 +73,7 @@ def collect_all(
         if name not in kept:
             display.tell(f"{name} was trained with other settings than the plan's: left out.")
     current = [one for one in kept.values() if not _outdated(one, prepared, display)]
-    collected = [_collected(experiment, prepared.workspace, scoring) for experiment in current]
+    collected = [_collected(experiment, prepared.workspace, scoring, display.tell) for experiment in current]
     return [metrics for metrics in collected if metrics is not None]
 
 
@@ -89,7 +89,9 @@ def _outdated(student: Experiment, prepared: Prepared, display: Display) -> bool
     return bool(changed)
 
 
-def _collected(experiment: Experiment, workspace: Workspace, scoring: Scoring) -> Metrics | None:
+def _collected(
+    experiment: Experiment, workspace: Workspace, scoring: Scoring, tell: Callable[[str], None]
+) -> Metrics | None:
     folder = workspace.experiment(experiment.name)
     kind = "yardstick" if experiment.role == "yardstick" else "experiment"
     about: dict[str, Any] = {
@@ -98,7 +100,7 @@ def _collected(experiment: Experiment, workspace: Workspace, scoring: Scoring) -
         "searched": experiment.searched,
         "config_fingerprint": read_record(folder).fingerprint,
     }
-    return collect_experiment(folder, kind, scoring, about)
+    return collect_experiment(folder, kind, scoring, about, tell)
 
 
 def blend_all(
@@ -122,8 +124,19 @@ def blend_all(
     of_blends = replace(scoring, about=scoring.about | marked)
     plan = prepared.plan
     inputs = BlendInputs(prepared.workspace, plan.name, plan.submission.scale, of_blends, plan.blend)
+    before = _submitted_blend(inputs)
     with display.counting("Auditing the blend's rules") as count:
-        return write_ensembles(members, inputs, count)
+        blends = write_ensembles(members, inputs, count)
+    if before not in (None, now := _submitted_blend(inputs)):
+        display.tell(f"submission.csv is replaced: it was {before}, it is {now}.")
+    return blends
+
+
+def _submitted_blend(inputs: BlendInputs) -> str | None:
+    """The blend of this plan that stands in submission.csv, as its audit says."""
+    path = inputs.workspace.blend_audit(inputs.plan)
+    finals = read_json(path)["finals"] if path.exists() else []
+    return finals[0]["name"] if finals else None
 
 
 def _not_blended(
@@ -191,6 +204,8 @@ def conclude(prepared: Prepared, blends: Sequence[Metrics], display: Display) ->
             display.tell(f"Note: {audit['warning']}")
     for one in audit["gated"]:
         display.tell(f"Left out by the gate: {one['member']} {one['why']}.")
+    if len(audit["members"]) > 1 == len(audit["members"]) - len(audit["gated"]):
+        display.warn("blend.gate leaves one member, so nothing is blended. To do: a higher gate, or none.")
     rule, reason = audit["chosen"].replace("_", " "), audit["reason"]
     display.tell(f"Blend: {rule} of {_composition(audit)}. {reason[0].upper()}{reason[1:]}.")
     if not audit["finals"]:

@@ -56,9 +56,9 @@ def test_the_gate_leaves_out_the_weaker_of_two_that_rank_alike():
     assert set(turned.reasons) == {"twin"}
 
 
-def test_without_a_limit_everyone_passes():
-    assert gate(twins(), None).kept.tolist() == [0, 1, 2, 3]
-    assert gate(twins(), 0.9999).reasons == {}
+def test_where_none_correlate_above_the_limit_everyone_passes():
+    found = gate(twins(), 0.9999)
+    assert (found.kept.tolist(), found.reasons) == ([0, 1, 2, 3], {})
 
 
 def test_a_contribution_is_what_the_equal_mean_loses_without_the_member():

@@ -6,14 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from histoblend.blending import ensemble
+from histoblend.blending.decision import Decision, decide
 from histoblend.blending.ensemble import write_ensembles
 from histoblend.blending.inputs import BlendInputs
 from histoblend.blending.members import Member
+from histoblend.blending.nested_audit import Verdict
 from histoblend.blending.rules import RULES
 from histoblend.config import Blend
 from histoblend.errors import ConfigRefusal
 from histoblend.evaluation.auc import percentile_ranks, pooled_auc
 from histoblend.evaluation.metrics import Scoring
+from histoblend.evaluation.uncertainty import estimates, ground_of
 from histoblend.inference import tables
 from histoblend.workspace import Workspace, read_json
 
@@ -90,6 +94,17 @@ def test_out_of_fold_predictions_are_those_of_each_folds_own_weights_and_test_is
     whole = (a + a2) / 2 * content["weights"]["a"] + b * content["weights"]["b"]
     np.testing.assert_allclose(tables.read_test(folder.test, IDS)["logit"], whole)
     assert len({tuple(one.items()) for one in by_fold}) > 1
+
+
+def test_the_interval_of_a_rule_that_learns_is_that_of_its_cross_fitted_predictions(written: Workspace):
+    ground = ground_of(FOLDS, "map")
+    for rule in ("hill_climbing", "stacking_l2"):
+        folder = written.ensemble(f"plan_{rule}")
+        logits = tables.read_out_of_fold(folder.out_of_fold, FOLDS)[["logit"]].to_numpy()
+        (expected,) = estimates(ground, logits[:, None])
+        found = read_json(folder.metrics)["interval"]
+        for key in ("low", "high", "standard_error"):
+            assert found[key] == pytest.approx(getattr(expected.interval, key), abs=1e-12)
 
 
 def test_the_audit_says_what_was_decided_on_what_and_why(written: Workspace):
@@ -178,7 +193,25 @@ def test_the_gate_says_who_stayed_out_and_why(tmp_path: Path):
         "b": 0,
         "twin": 0.5,
     }
+    assert [one["member"] for one in audit_of(workspace)["contributions"]] == ["a", "twin"]
     assert all(row["learns"] for row in audit_of(workspace)["rules"])  # labels say which of the two is weaker
+
+
+@pytest.mark.parametrize(("power", "measured"), [(2.0, True), (4.0, False)])
+def test_a_power_that_was_given_is_judged_but_never_taken_by_auto(
+    power: float, measured: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    seen: list[list[Verdict]] = []
+
+    def watched(verdicts: list[Verdict], asked: str) -> Decision:
+        seen.append(verdicts)
+        return decide(verdicts, asked)
+
+    monkeypatch.setattr(ensemble, "decide", watched)
+    blended(tmp_path, members()[:2], power=power)
+    rows = {one.rule: one.row for one in seen[0]}
+    assert rows["power_mean"].measured == measured and rows["power_mean"].gated
+    assert all(row.measured for rule, row in rows.items() if rule != "power_mean")
 
 
 def test_of_more_classes_the_rules_that_fit_are_written(tmp_path: Path):

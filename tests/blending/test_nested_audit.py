@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from histoblend.blending.nested_audit import cross_fit, learn, nested_audit
+from histoblend.blending.diversity import gates
+from histoblend.blending.nested_audit import cross_fit, nested_audit
 from histoblend.blending.rules import RULES, rules_for
 from histoblend.blending.training import Training
 from histoblend.evaluation.auc import pooled_auc
@@ -26,13 +27,28 @@ def ground(training: Training) -> Ground:
     return Ground(training.labels, training.groups, slides, "slides")
 
 
-@pytest.mark.parametrize("limit", [None, 0.3], ids=["open", "gated"])
+def gated_by_fold_2() -> Training:
+    """Two members rank nearly alike. The first is the better one by its lead on fold 2, elsewhere the last is."""
+    training = drawn([1.0, 0.8])
+    best, other = training.logits[:, 0], training.logits[:, 1]
+    signs = 2.0 * training.labels[:, None] - 1
+    lead = np.where(training.groups == 2, 0.3, -0.02)[:, None] * signs
+    logits = np.stack([best + lead, other, best], axis=1)
+    names = ("ahead", "other", "steady")
+    return Training(names, logits, training.labels, training.groups, dict.fromkeys(names, 1.0))
+
+
+def turned(training: Training) -> Training:
+    """The same with the labels of fold 2 turned round."""
+    labels = np.where(training.groups == 2, 1 - training.labels, training.labels)
+    return replace(training, labels=labels)
+
+
 @pytest.mark.parametrize("rule", RULES)
-def test_no_label_of_the_scored_fold_touches_its_weights(rule: str, limit: float | None):
+def test_no_label_of_the_scored_fold_touches_its_weights(rule: str):
     """The labels of fold 2 are turned round: its weights and its blended logits stay, bit for bit."""
     training = drawn([0.2, 0.5, 0.8, 1.0])
-    turned = replace(training, labels=np.where(training.groups == 2, 1 - training.labels, training.labels))
-    before, after = (cross_fit(one, RULES[rule], limit) for one in (training, turned))
+    before, after = (cross_fit(one, RULES[rule]) for one in (training, turned(training)))
     np.testing.assert_array_equal(after.by_fold[2].weights, before.by_fold[2].weights)
     scored = training.groups == 2
     np.testing.assert_array_equal(after.cross_fitted[scored], before.cross_fitted[scored])
@@ -40,6 +56,21 @@ def test_no_label_of_the_scored_fold_touches_its_weights(rule: str, limit: float
         assert any(
             (after.by_fold[fold].weights != before.by_fold[fold].weights).any() for fold in (0, 1, 3, 4)
         )
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_nor_does_one_close_the_gate_that_its_members_pass(rule: str):
+    training = gated_by_fold_2()
+    fits = []
+    for one, whole in ((training, [0, 1]), (turned(training), [1, 2])):
+        closed = gates(one, 0.9)
+        assert (closed.whole.kept.tolist(), closed.without[2].kept.tolist()) == (whole, [1, 2])
+        fits.append(cross_fit(one, RULES[rule], closed))
+    before, after = fits
+    assert before.by_fold[2].weights[0] == 0 or rule == "weighted"
+    np.testing.assert_array_equal(after.by_fold[2].weights, before.by_fold[2].weights)
+    scored = training.groups == 2
+    np.testing.assert_array_equal(after.cross_fitted[scored], before.cross_fitted[scored])
 
 
 def test_nor_does_its_prediction_tell_on_the_others_labels_alone():
@@ -84,14 +115,27 @@ def test_a_verdict_for_every_rule_beside_the_equal_mean():
 
 
 def test_a_gate_is_closed_by_the_training_folds_alone_and_for_every_rule():
-    """A twin of the best member stays out; in the fold where it is the better of the two, the other does."""
-    training = drawn([0.3, 1.0])
-    twin = training.logits[:, 1:] + 1e-3 * np.sin(np.arange(300))[:, None, None]
-    gated = Training(("low", "best", "twin"), np.concatenate([training.logits, twin], axis=1), training.labels,
-                     training.groups, {"twin": 1.0})  # fmt: skip
+    training = gated_by_fold_2()
+    closed = gates(training, 0.9)
     for rule in ("logit_mean", "greedy", "stacking_l2"):
-        fit = cross_fit(gated, RULES[rule], 0.99)
-        for mixture in (fit.learned, *fit.by_fold.values()):
-            assert (mixture.weights[1] == 0) != (mixture.weights[2] == 0)
-    assert learn(gated, RULES["logit_mean"], 0.99).weights.max() == 0.5
-    np.testing.assert_array_equal(learn(gated, RULES["weighted"], 0.99).weights, [0, 0, 1])
+        fit = cross_fit(training, RULES[rule], closed)
+        assert fit.learns and fit.learned.weights[2] == 0
+        assert [int(np.flatnonzero(one.weights == 0)[0]) for one in fit.by_fold.values()] == [2, 2, 0, 2, 2]
+    np.testing.assert_array_equal(
+        cross_fit(training, RULES["logit_mean"], closed).learned.weights, [0.5, 0.5, 0]
+    )
+
+
+def test_weights_that_were_given_pass_no_gate():
+    training = gated_by_fold_2()
+    fit = cross_fit(training, RULES["weighted"], gates(training, 0.9))
+    np.testing.assert_allclose(fit.learned.weights, [1 / 3] * 3)
+    assert not fit.learns
+
+
+def test_a_verdict_says_what_its_error_was_found_between():
+    training = drawn([0.4, 0.8], rows=100)
+    rules = {"logit_mean": RULES["logit_mean"]}
+    for words in ("slides", "pseudo-slides"):
+        (found,) = nested_audit(training, replace(ground(training), clusters_are=words), rules)
+        assert found.clusters_are == words

@@ -51,6 +51,23 @@ def test_bags_hold_back_members_from_a_search_over_many():
     assert weights.sum() == pytest.approx(1) and (weights >= 0).all()
 
 
+def test_a_sample_of_rows_sorted_by_fold_holds_every_fold_alike(monkeypatch: pytest.MonkeyPatch):
+    training = planted([1.0, 0.0])
+    training = training.rows(np.argsort(training.groups, kind="stable"))
+    monkeypatch.setattr(searches, "SEARCH_ROWS", 600)
+    shares = []
+    rows = Training.rows
+
+    def watched(self: Training, chosen: np.ndarray) -> Training:
+        shares.append(np.bincount(self.groups[chosen], minlength=3) / len(chosen))
+        return rows(self, chosen)
+
+    monkeypatch.setattr(Training, "rows", watched)
+    for search in (greedy_weights, climbed_weights):
+        search(training)
+    np.testing.assert_allclose(shares, np.full((searches.BAGS + 1, 3), 1 / 3), atol=0.08)
+
+
 def test_a_search_over_many_rows_looks_at_a_seeded_sample(monkeypatch: pytest.MonkeyPatch):
     training = planted([2 / 3, 1 / 3, 0.0])
     monkeypatch.setattr(searches, "SEARCH_ROWS", 1500)

@@ -74,6 +74,10 @@ def half_shuffled(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(label=mixed)
 
 
+def turned(table: pd.DataFrame, share: float) -> pd.DataFrame:
+    return table.assign(label=table["label"].where(table.index >= share * ROWS, 1 - table["label"]))
+
+
 BROKEN: dict[str, list[tuple[str, Breaker]]] = {
     "empty file": [("wrong", lambda table: b""), ("wrong", lambda table: b"\xef\xbb\xbf \n")],
     "archive": [("wrong", lambda table: gzip.compress(text(table).encode())), ("wrong", zipped)],
@@ -81,6 +85,8 @@ BROKEN: dict[str, list[tuple[str, Breaker]]] = {
         ("wrong", lambda table: zipped(table, "xl/worksheets/sheet1.xml")),
         ("wrong", lambda table: b"\x93NUMPY\x01\x00"),
         ("wrong", lambda table: b"id,label\x00\x00\n"),
+        ("wrong", lambda table: table.to_json(orient="records")),
+        ("wrong", lambda table: "\n<!DOCTYPE html>"),
     ],
     "UTF-16": [
         ("wrong", lambda table: text(table).encode("utf-16")),
@@ -114,6 +120,7 @@ BROKEN: dict[str, list[tuple[str, Breaker]]] = {
     "index column": [
         ("wrong", lambda table: table.to_csv()),
         ("wrong", lambda table: table.to_csv().replace(",id", "Unnamed: 0,id", 1)),
+        ("wrong", lambda table: table.set_axis(range(1, ROWS + 1)).to_csv().replace(",id", "id", 1)),  # R's
     ],
     "further columns": [("wrong", lambda table: table.assign(fold=0))],
     "ragged lines": [("wrong", lambda table: text(table)[:-25])],
@@ -152,7 +159,15 @@ BROKEN: dict[str, list[tuple[str, Breaker]]] = {
     "saturated": [("warning", values(lambda p: np.clip((p - 0.5) * 1.1 + 0.5, 0, 1)))],
     "narrow range": [("warning", values(lambda p: 0.96 + p / 1000))],
     "turned around": [("wrong", values(lambda p: 1 - p))],
+    "below chance": [("wrong", lambda table: turned(table, 0.65))],
+    "part unlike": [("warning", lambda table: turned(table, 0.17))],
+    "trailing separator": [
+        ("wrong", lambda table: text(table).replace("\n", ",\n")),
+        ("wrong", lambda table: text(table).replace("\n", ",\n").replace("label,", "label", 1)),
+    ],
+    "header repeated": [("wrong", lambda table: text(table[:100]) + text(table[100:]))],
     "ids reordered": [
+        ("wrong", lambda table: sorted_ids_alone(table.assign(label=1 - table["label"]))),
         ("wrong", sorted_ids_alone),
         ("wrong", lambda table: table.assign(id=table["id"].to_numpy()[::-1])),
         ("wrong", lambda table: sorted_ids_alone(table).sort_values("label")[::-1].sort_index()),
@@ -213,7 +228,7 @@ def test_each_diagnosis_has_a_broken_file():
     keys = {one.key for table in tables for one in table.DIAGNOSES} | {
         one.key for one in about_values.OF_NUMBERS
     }
-    assert keys - {"file not there", "a folder", "unreadable"} == set(BROKEN)
+    assert keys - {"file not there", "a folder", "unreadable", "classes exchanged"} == set(BROKEN)
 
 
 @pytest.mark.parametrize("trouble", ["missing", "folder", "Permission denied"])
@@ -254,6 +269,28 @@ def test_the_order_the_values_have_is_named():
     assert any("the order of the sample submission" in one.found for one in found)
 
 
+def remedy(data: bytes, key: str, model: Reference | None = MODEL) -> str:
+    return next(one.remedy for one in examine(Content("a.csv", data), FORM, model).findings if one.key == key)
+
+
+def test_remedies_suit_what_is_there():
+    assert "df.columns = ['id', 'label']" in remedy(
+        text(TABLE).replace("id,", "Id,", 1).encode(), "column names"
+    )
+    ours = TABLE.rename(columns={"label": "probability"}).assign(logit=LOGITS)[["id", "logit", "probability"]]
+    assert "df[['id', 'probability']].set_axis(['id', 'label'], axis=1)" in remedy(
+        as_bytes(ours), "column names"
+    )
+    assert "outside [0, 1]" not in checked(as_bytes(ours)), "the probability is read"
+    bracketed = TABLE.assign(label=[f"[{value}]" for value in TABLE["label"]])
+    assert "[:, 0]" in remedy(as_bytes(bracketed), "no number")
+    percent = TABLE.assign(label=[f"{value:%}" for value in TABLE["label"]])
+    assert "divide by 100" in remedy(as_bytes(percent), "no number")
+    moved = as_bytes(TABLE.sort_values("id"))
+    assert remedy(moved, "order of ids").startswith("Harmless: the values moved along (rank correlation +0.")
+    assert remedy(moved, "order of ids", None).startswith("Harmless if")
+
+
 def test_without_known_ids_the_rest_is_told():
     form = Form(source="nothing")
     assert checked(as_bytes(TABLE), form, None) == {}
@@ -280,6 +317,9 @@ def test_of_many_classes_names_are_looked_at():
     numbers = NAMED.assign(label=np.arange(ROWS) % 3)
     assert checked(as_bytes(numbers), NAMED_FORM, NAMED_MODEL)["foreign class"] == "wrong"
     assert checked(as_bytes(NAMED.assign(label="car")), NAMED_FORM, NAMED_MODEL) == {"one class": "wrong"}
+    exchanged = NAMED.assign(label=NAMED["label"].map({"NA": "car", "car": "truck", "truck": "NA"}))
+    found = examine(Content("a.csv", as_bytes(exchanged)), NAMED_FORM, NAMED_MODEL).findings
+    assert [one.key for one in found] == ["classes exchanged"] and "NA is called car" in found[0].found
     mixed = shuffled_values(NAMED)
     assert checked(as_bytes(mixed), NAMED_FORM, NAMED_MODEL) == {"values unrelated": "wrong"}
 

@@ -38,6 +38,12 @@ def test_steps_of_an_augmentation_are_told_by_name_whatever_their_place():
     assert between(record(), record(augmentation=twice)) == {"augmentation.D4#2.p": [ABSENT, "0.5"]}
 
 
+def test_no_augmentation_and_some_share_a_row():
+    assert between(record(augmentation=[]), record()) == {
+        "augmentation.(others)": [ABSENT, "D4.p 1.0, Blur.limit 3, Blur.p 0.1"]
+    }
+
+
 def test_a_setting_that_came_later_is_no_difference_at_what_it_meant_before():
     late = record(training={"epochs": 3, "ema": 0.0, "mixup": 0.0})
     assert between(record(), late) == {}

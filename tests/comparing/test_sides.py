@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,14 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
+from histoblend.artifacts.stored_scores import contradictions
 from histoblend.comparing.common import common_ground
 from histoblend.comparing.sides import read_sides
+from histoblend.data.folds import folds_fingerprint
 from histoblend.errors import ArtifactRefusal, ConfigRefusal
-from histoblend.workspace import read_json, write_json
+from histoblend.evaluation.metrics import Metrics, areas
+from histoblend.inference.tables import out_of_fold_table
+from histoblend.workspace import read_json, write_csv, write_json
 
 
 def read(output: Any, *names: str | Path) -> list[Any]:
@@ -108,6 +113,33 @@ def test_a_stale_table_of_an_experiment_that_lost_a_fold_is_not_read(output: Any
     assert set(read(output, "vgg", "resnet")[0].rows["fold"]) == {0, 2}
 
 
+def test_a_score_that_is_not_that_of_its_table_is_refused(output: Any):
+    """As the report does: a table whose scores were changed is no ground for a verdict."""
+    blend = output.workspace.ensemble("toy_greedy")
+    folds, logits = output.folds, output.logits(2.6, sum(map(ord, "toy_greedy")))
+    scores = areas(out_of_fold_table(folds, logits))
+    about = {"folds_fingerprint": folds_fingerprint(folds), "data_fingerprint": output.data}
+    metrics = Metrics(name="toy_greedy", kind="blend", complete=True, about=about, **scores)
+    write_json(blend.metrics, asdict(metrics))
+    assert read(output, "vgg", "toy_greedy")
+    write_csv(blend.out_of_fold, out_of_fold_table(folds, -logits))
+    with pytest.raises(ArtifactRefusal, match=r"toy_greedy/metrics\.json: auc_pooled"):
+        read(output, "vgg", "toy_greedy")
+    assert contradictions([metrics], output.workspace)[0].startswith("toy_greedy is not to be trusted")
+    blend.out_of_fold.unlink()
+    assert "oof.csv is not there" in contradictions([metrics], output.workspace)[0]
+    write_csv(output.workspace.experiment("vgg").out_of_fold, out_of_fold_table(folds, -logits))
+    with pytest.raises(ArtifactRefusal, match=r"vgg/fold_0/done\.json: auc"):
+        read(output, "vgg", "resnet")
+
+
+def test_an_output_folder_is_no_side(output: Any):
+    with pytest.raises(ConfigRefusal, match=r"is an output folder[\s\S]*experiments/NAME"):
+        read(output, "vgg", output.folder)
+    with pytest.raises(ConfigRefusal, match="is not there"):
+        read(output, "vgg", output.folder / "experiments" / "gone")
+
+
 def test_nothing_in_common_is_refused(output: Any):
     output.experiment("first", finished=(0,))
     output.experiment("last", finished=(2,))
@@ -118,8 +150,8 @@ def test_nothing_in_common_is_refused(output: Any):
 def test_other_folds_are_ranked_each_within_their_own(output: Any, another: Any):
     other = another("second", split=1)
     other.experiment("shifted", 1.4)
-    table = pd.read_csv(other.workspace.experiment("shifted").out_of_fold)
-    logit = output.logits(1.4, sum(map(ord, "vgg")))[:, 0] + 10 * table["fold"]
+    table = pd.read_csv(other.workspace.experiment("shifted").out_of_fold, float_precision="round_trip")
+    logit = output.logits(1.4, sum(map(ord, "shifted")))[:, 0] + 10 * table["fold"]
     table.assign(logit=logit, probability=expit(logit)).to_csv(
         other.workspace.experiment("shifted").out_of_fold, index=False
     )

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from histoblend.comparing import CompareRequest, compare
-from histoblend.errors import ConfigRefusal, DataRefusal
+from histoblend.errors import ConfigRefusal, DataRefusal, MachineRefusal
 from histoblend.reporting.progress import Display
 
 
@@ -76,6 +76,29 @@ def test_no_number_is_cut(output: Any, width: int):
     assert not any("…" in line for line in lines)
     row = next(line for line in lines if line.strip().startswith("vgg") and "[" in line)
     assert row.count("[") == 2 and row.count("]") == 2
+
+
+def test_where_nothing_can_be_written_the_rest_is_told(output: Any):
+    output.workspace.comparisons.write_text("in the way")
+    assert "No table or picture was written" in said(output, "vgg", "resnet")
+    with pytest.raises(MachineRefusal, match="--to FILE"):
+        said(output, "vgg", "resnet", to=output.workspace.comparisons / "x.png")
+
+
+def test_settings_are_folded_to_the_terminal(output: Any):
+    steps = [
+        {
+            "name": "Affine",
+            "rotate": [-10, 10],
+            "translate_percent": [-0.08, 0.08],
+            "scale": [0.9, 1.1],
+            "p": 1.0,
+        }
+    ]
+    output.experiment("bare", augmentation=[])
+    output.experiment("moved", augmentation=steps)
+    text = said(output, "bare", "moved", width=60).split("Settings")[1].split("Cost")[0]
+    assert "translate_percent" in text and all(len(line) <= 60 for line in text.splitlines())
 
 
 def test_nonsense_is_refused_before_anything_is_written(output: Any):

@@ -17,7 +17,7 @@ from histoblend.evaluation.curves import (
     roc_points,
     thinned,
 )
-from histoblend.evaluation.uncertainty import Ground
+from histoblend.evaluation.uncertainty import Ground, estimates
 
 
 def judged(
@@ -79,6 +79,33 @@ def test_bands_hold_the_curve_lie_within_the_axes_and_are_wider_where_patches_cl
     assert width[0] > 1.5 * width[1]
     assert (clustered.roc.method, clustered.roc.clusters) == ("bootstrap of slides", 30)
     assert (independent.roc.method, independent.roc.clusters) == ("bootstrap of patches", 6000)
+
+
+def test_without_enough_slides_there_is_no_band_but_a_reason():
+    ground, logits = judged(600)
+    slide = np.asarray(ground.slides).astype(int)
+    perfect = ground.labels[:, None] + 0.0
+    for case, scores, said in (
+        (replace(ground, slides=slide % 3), logits, "3 slides only"),
+        (replace(ground, labels=np.where(slide < 2, ground.labels, 0)), logits, "lie in 2 of 30 slides"),
+        (replace(ground, folds=np.zeros(600)), perfect, "All pairs are in one order"),
+    ):
+        found = pooled_curves(case, scores)[1]
+        for curve in (found.roc, found.precision_recall):
+            assert np.isnan([curve.low, curve.high]).all() and said in str(curve.warning)
+    assert "30 slides only" in str(pooled_curves(ground, logits)[1].roc.warning)
+
+
+def test_the_band_is_as_wide_as_few_deciding_slides_make_it():
+    """Per standard error of a place the band reaches as far as the interval of the AUC does."""
+    ground, logits = judged(2000, effect=0.0)
+    skewed = np.where(np.asarray(ground.slides) == "3", -logits[:, 0], logits[:, 0])[:, None]
+    reaches = []
+    for scores in (logits, skewed):
+        curve = pooled_curves(ground, scores)[1].roc
+        estimate = estimates(ground, scores[:, None])[0].interval
+        reaches.append((curve.high - curve.low).mean() / estimate.standard_error)
+    assert reaches[1] > 1.7 * reaches[0]
 
 
 def test_the_band_of_independent_patches_is_as_wide_as_binomial_theory_has_it():

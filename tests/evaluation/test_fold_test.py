@@ -6,7 +6,7 @@ from scipy.stats import t as student
 from scipy.stats import ttest_1samp
 
 from histoblend.evaluation.auc import fold_aucs
-from histoblend.evaluation.fold_test import corrected_t, fold_difference_test, fold_mean_test
+from histoblend.evaluation.fold_test import corrected_t, fold_difference_test
 
 
 def test_known_answer():
@@ -45,9 +45,19 @@ def test_folds_are_compared_pair_by_pair():
     labels, folds = generator.integers(0, 2, 300), np.arange(300) % 5
     first, second = generator.normal(labels, 1.0)[:, None], generator.normal(labels, 1.5)[:, None]
     ours, theirs = fold_aucs(labels, first, folds), fold_aucs(labels, second, folds)
-    found = fold_difference_test(labels, folds, first, second)
+    found = fold_difference_test(labels, folds, first, second, len(labels))
     expected = np.array([ours[fold] - theirs[fold] for fold in range(5)])
     assert found.mean == pytest.approx(expected.mean())
     assert found.p_value == pytest.approx(2 * student.sf(abs(found.t), 4))
-    whole = fold_mean_test(labels, folds, first)
-    assert whole.low < np.mean(list(ours.values())) < whole.high
+    assert found.standard_error == pytest.approx(corrected_t(expected).standard_error)
+
+
+def test_folds_that_are_not_there_were_trained_on_all_the_same():
+    """Two of five folds of 60 patches: 60 tested for 240 trained on, so 1/2 + 1/4, not 1/2 + 1."""
+    generator = np.random.default_rng(2)
+    labels, folds = generator.integers(0, 2, 120), np.arange(120) % 2
+    first, second = generator.normal(labels, 1.0)[:, None], generator.normal(labels, 1.5)[:, None]
+    ours, theirs = fold_aucs(labels, first, folds), fold_aucs(labels, second, folds)
+    gains = np.array([ours[fold] - theirs[fold] for fold in range(2)])
+    found = fold_difference_test(labels, folds, first, second, 300)
+    assert found.standard_error == pytest.approx(gains.std(ddof=1) * np.sqrt(3 / 4))

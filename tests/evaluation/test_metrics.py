@@ -66,6 +66,12 @@ def test_slides_are_joined_by_id_whatever_the_order_or_the_folds_that_are_there(
     assert ground.slides.tolist() == expected and scored(part, ground)["folds"] == [0, 2]
 
 
+def test_one_fold_says_nothing_of_how_folds_differ():
+    assert areas(predicted(SLIDES[SLIDES["fold"] == 1]))["auc_fold_std"] is None
+    by_fold = list(areas(predicted())["auc_by_fold"].values())
+    assert areas(predicted())["auc_fold_std"] == pytest.approx(np.std(by_fold, ddof=1))
+
+
 def test_without_slides_patches_count_alone():
     table = predicted()
     interval = scored(table, scoring("none").ground_for(table))["interval"]

@@ -78,7 +78,10 @@ def test_without_slides_the_interval_is_wilsons():
     found = at(alone, logits, "specificity", 0.9).measures["sensitivity"]
     positives = int(ground.labels.sum())
     expected = binomtest(round(found.value * positives), positives).proportion_ci(method="wilson")
-    assert found.interval is not None and found.interval.method == "Wilson"
+    assert (
+        found.interval is not None and found.interval.method == "Wilson" and found.interval.clusters is None
+    )
+    assert "too short" in str(found.interval.warning)
     assert (found.interval.low, found.interval.high) == pytest.approx((expected.low, expected.high))
 
 
@@ -92,7 +95,33 @@ def test_slides_widen_the_interval_and_few_of_them_are_told():
     widths = [one.high - one.low for one in found if one is not None]
     assert widths[0] > 1.3 * widths[1]
     assert found[0] is not None and found[0].method == "slide bootstrap" and found[0].warning is None
-    assert found[2] is not None and "10 clusters" in str(found[2].warning)
+    assert found[2] is not None and "10 slides only" in str(found[2].warning)
+
+
+def test_few_slides_and_shares_without_a_fault_have_no_interval_but_a_reason():
+    ground, logits = judged()
+    slide, perfect = np.asarray(ground.slides).astype(int), 50.0 * ground.labels[:, None] - 25
+    rare = replace(ground, labels=np.where(slide < 2, ground.labels, 0))
+    for case, scores, said in (
+        (replace(ground, slides=slide % 4), logits, "4 slides only: below 5"),
+        (ground, perfect, "A share of 100 % has no interval"),
+        (rare, logits, "lie in 2 of 50 slides"),
+    ):
+        interval = at(case, scores, "Youden").measures["specificity"].interval
+        assert interval is not None and said in str(interval.warning)
+        assert np.isnan([interval.low, interval.high, interval.standard_error]).all()
+    pseudo = (
+        at(replace(ground, clusters_are="pseudo-slides"), logits, "Youden").measures["specificity"].interval
+    )
+    assert pseudo is not None and "pseudo-slides" in pseudo.method and "stand in" in str(pseudo.warning)
+
+
+def test_a_share_of_patches_of_two_slides_has_no_interval():
+    """Only two slides hold a patch that is called positive."""
+    ground, _ = judged()
+    logits = np.where(np.isin(np.asarray(ground.slides).astype(int), (5, 6)), 9.0, 0.0) * ground.labels - 1
+    found = at(ground, logits[:, None], "specificity", 0.99).measures["positive predictive value"].interval
+    assert found is not None and "lie in 2 slides" in str(found.warning)
 
 
 def test_a_share_of_nothing_is_no_number():

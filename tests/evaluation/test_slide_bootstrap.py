@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 
 from histoblend.evaluation import slide_bootstrap
 from histoblend.evaluation.auc import auc, class_auc
@@ -9,6 +10,7 @@ from histoblend.evaluation.cluster_interval import (
     effective_clusters,
     freedom,
     on_logit_scale,
+    prediction_limits,
     spread,
     two_sided,
 )
@@ -100,7 +102,18 @@ def test_effective_clusters_of_known_influences():
 def test_spread_leaves_out_what_is_undefined_and_widens_for_few_clusters():
     draws = np.array([0.9, 0.8, np.nan, 0.7])
     assert spread(draws, 5) == pytest.approx(0.1 * np.sqrt(5 / 4))
-    assert np.isfinite(on_logit_scale(np.array([0.0, 1.0, 0.5]), 10)).all()
+    bounded = on_logit_scale(np.array([0.0, 1.0, 0.5, np.nan]), 0.9, 10)
+    np.testing.assert_allclose(expit(bounded), [0.09, 0.99, 0.5, np.nan])
+
+
+def test_new_slides_ranked_without_a_fault_leave_the_upper_limit_open():
+    generator = np.random.default_rng(0)
+    seen = logit(0.95) + 0.3 * generator.normal(size=2000)
+    ahead = logit(0.95) + 0.5 * generator.normal(size=2000)
+    bounded = prediction_limits(0.95, seen, ahead, 30.0, 40)
+    opened = prediction_limits(0.95, seen, np.where(np.arange(2000) < 200, np.inf, ahead), 30.0, 40)
+    assert bounded[1] < opened[1] == 1.0
+    assert 0 < opened[0] == pytest.approx(bounded[0], abs=0.005)
 
 
 def test_p_values_of_what_does_not_vary():

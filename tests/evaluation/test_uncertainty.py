@@ -166,6 +166,26 @@ def test_a_prediction_is_wider_than_an_estimate_and_narrows_with_more_new_slides
         prediction_interval(ground, logits[:, 0], 0)
 
 
+def test_patches_repeated_change_no_interval():
+    """12 slides told apart nearly without a fault: resamples often are, whatever the number of their patches."""
+    ground, logits = drawn(12)
+    ground = replace(ground, folds=np.zeros_like(ground.folds))
+    logits = logits + 3.0 * ground.labels[:, None, None]
+    once, thrice = (
+        Ground(*(part.repeat(times) for part in (ground.labels, ground.folds, ground.slides)), "slides")
+        for times in (1, 3)
+    )
+    first, second = estimates(once, logits)[0], estimates(thrice, logits.repeat(3, axis=0))[0]
+    assert first.auc > 0.98
+    assert (second.interval.low, second.interval.high) == pytest.approx(
+        (first.interval.low, first.interval.high), abs=1e-6
+    )
+    cases = ((once, logits[:, 0]), (thrice, logits[:, 0].repeat(3, axis=0)))
+    ahead = [prediction_interval(*case, 2) for case in cases]
+    assert ahead[1].low == pytest.approx(ahead[0].low, abs=0.01)
+    assert min(one.high for one in ahead) > 0.9999
+
+
 def test_a_prediction_on_slides_that_lack_a_class_is_refused_in_words():
     ground, logits = drawn(20)
     pure = replace(ground, labels=(ground.slides % 2).astype(np.int64))

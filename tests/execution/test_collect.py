@@ -25,9 +25,9 @@ def parts(finished: Path):
     return Workspace(finished).experiment("first"), folds, ids
 
 
-def collected(parts):
+def collected(parts, tell=print):
     folder, folds, ids = parts
-    return collect_experiment(folder, "experiment", Scoring(folds, ids, None, None, NAMES, ABOUT), {})
+    return collect_experiment(folder, "experiment", Scoring(folds, ids, None, None, NAMES, ABOUT), {}, tell)
 
 
 def test_metrics_come_from_the_tables_of_whole_folds(parts):
@@ -46,6 +46,24 @@ def test_a_missing_fold_makes_it_partial_and_is_averaged_over_by_nobody(parts):
     metrics = collected(parts)
     assert not metrics.complete and metrics.folds == [0]
     assert not parts[0].out_of_fold.exists() and not parts[0].test.exists()
+
+
+@pytest.mark.parametrize("name", ["oof.csv", "test.csv"])
+@pytest.mark.parametrize("damage", ["turned", "no table", "as it was"])
+def test_a_table_that_does_not_follow_from_its_folds_is_rewritten_aloud(parts, name, damage):
+    path, heard = parts[0].folder / name, []
+    collected(parts)
+    right = path.read_bytes()
+    if damage == "turned":  # in a form that any reader takes
+        table = pd.read_csv(path)
+        table.loc[3, ["logit", "probability"]] = [-table["logit"][3], 1 - table["probability"][3]]
+        table.to_csv(path, index=False)
+    elif damage == "no table":
+        path.write_text("")
+    collected(parts, heard.append)
+    told = [] if damage == "as it was" else [f"Rewritten: {path}, which did not follow from its folds."]
+    assert heard == told
+    assert path.read_bytes() == right
 
 
 def test_a_fold_without_its_record_is_not_finished(parts):
@@ -67,7 +85,7 @@ def test_a_fold_of_another_split_is_refused(parts):
     folder, folds, ids = parts
     swapped = folds.assign(fold=1 - folds["fold"])
     with pytest.raises(ArtifactRefusal):
-        collect_experiment(folder, "experiment", Scoring(swapped, ids, None, None, NAMES, ABOUT), {})
+        collected((folder, swapped, ids))
 
 
 def test_times_and_gains_are_those_of_the_folds(parts):

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from histoblend.artifacts.reading import read_artifacts
+from histoblend.blending.submission import submission_table
 from histoblend.errors import ArtifactRefusal
 from histoblend.workspace import Workspace, write_csv, write_json
 
@@ -88,6 +90,36 @@ def test_a_damaged_row_of_test_predictions_is_named(whole: Workspace, file: str)
     with pytest.raises(ArtifactRefusal, match="test_3") as refusal:
         read_artifacts(whole)
     assert str(whole.folder / file) in refusal.value.found
+
+
+def test_a_test_row_that_is_not_the_mean_of_its_folds_is_named(whole: Workspace) -> None:
+    path = whole.experiment("alpha").test
+    table = pd.read_csv(path)
+    table.loc[3, ["logit", "probability"]] = [0.0, 0.5]
+    write_csv(path, table)
+    with pytest.raises(ArtifactRefusal, match=r"alpha/test\.csv is not the mean of its folds for test_3\."):
+        read_artifacts(whole)
+
+
+@pytest.mark.parametrize("scale", ["rank", "probability"])
+def test_a_changed_row_of_the_submission_is_named(whole: Workspace, scale: str) -> None:
+    test = pd.read_csv(whole.ensemble("plan_logit_mean").test)
+    test["logit"] = range(len(test))
+    test["probability"] = 1 / (1 + np.exp(-test["logit"]))
+    write_csv(whole.ensemble("plan_logit_mean").test, test)
+    handed_in = submission_table(test, None, scale, ("no tumour", "tumour")).iloc[::-1]
+    write_csv(whole.submission, handed_in)
+    assert read_artifacts(whole).scored_elsewhere
+    write_csv(
+        whole.submission, handed_in.assign(label=handed_in["label"].where(handed_in["id"] != "test_3", 0.9))
+    )
+    with pytest.raises(
+        ArtifactRefusal, match=r"submission\.csv is not .* of plan_logit_mean .* for test_3\."
+    ):
+        read_artifacts(whole)
+    write_csv(whole.submission, handed_in.replace("test_3", "test_x"))
+    with pytest.raises(ArtifactRefusal, match=r"for test_x\."):
+        read_artifacts(whole)
 
 
 def test_a_test_row_that_is_gone_is_missed_in_its_own_file(whole: Workspace) -> None:

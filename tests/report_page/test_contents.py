@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -72,7 +73,7 @@ def test_the_verdict_names_data_score_interval_decision_and_final(page: Page, ar
     assert "No rule gains enough; noise." in said
     assert "Recommended to submit: plan_logit_mean." in said
     tones = [block.tone for block in section(page, "verdict").blocks if isinstance(block, Words)]
-    assert tones.count("verdict") == 2
+    assert tones[:2] == ["verdict"] * 2 and tones.count("verdict") == 2
     assert "24 slides only." in said
 
 
@@ -92,6 +93,7 @@ def test_the_ranking_sorts_by_numbers_and_pairs_differences_with_the_lead(
             assert row[difference].text == "–"
         else:
             assert row[difference].value == pytest.approx(row[auc].value - lead, abs=1e-9)
+            assert re.fullmatch(r"[+−]?\d\.\d{4}\n−?\d\.\d{4} to −?\d\.\d{4}", row[difference].text)
     assert len(paired_leads(artifacts)) == 4
 
 
@@ -99,7 +101,9 @@ def test_what_makes_a_score_unlike_the_others_stands_beside_it(artifacts: Artifa
     first = artifacts.ranked[0]
     marked = replace(first, metrics=replace(first.metrics, about={"searched": True, "pseudo_labels": False}))
     found = ranking_section(replace(artifacts, ranked=(marked,)), {})
-    assert table(found, "ranking").rows[0][2].text == "blend, searched"
+    headings = [column.heading for column in table(found, "ranking").columns]
+    assert headings[1:3] == ["name", "AUC"] and headings[-1] == "kind"
+    assert table(found, "ranking").rows[0][-1].text == "blend, searched"
 
 
 def test_the_blends_audit_is_a_table_with_the_chosen_rule_set_apart(page: Page, artifacts: Artifacts) -> None:
@@ -138,7 +142,57 @@ def test_labels_that_are_known_test_the_range(artifacts: Artifacts, held_out: fl
     assert expected is not None
     scored = replace(lead, metrics=replace(lead.metrics, local_leaderboard=held_out))
     found = leaderboard_section(artifacts, replace(expected, candidate=scored))
-    assert f"scores {held_out:.4f}: {where} of that range" in text(found, "leaderboard")
+    assert f"scores {held_out:.4f}: {where} the range below" in text(found, "leaderboard").splitlines()[0]
+
+
+def test_a_range_centred_on_a_score_that_reads_low_says_so(artifacts: Artifacts) -> None:
+    expected = expected_scores(artifacts)
+    assert expected is not None
+    assert "reads about" not in expected.sentence
+    assert "reads about 0.025 low here" in replace(expected, lowered=0.0247).sentence
+    assert "a slide as in training" not in replace(expected, clusters_are="patches").sentence
+
+
+def test_where_there_is_no_leaderboard_none_is_spoken_of(artifacts: Artifacts) -> None:
+    audit = artifacts.blend_audit
+    assert audit is not None
+    alone = replace(artifacts, blend_audit=audit.model_copy(update={"finals": []}))
+    assert artifacts.scored_elsewhere and not alone.scored_elsewhere
+    found = leaderboard_section(alone, expected_scores(alone))
+    assert found.title == "What to expect on new slides"
+    assert "On new slides, expect plan_logit_mean to score" in text(found, "leaderboard")
+    assert "eaderboard" not in text(found, "leaderboard")
+
+
+@pytest.mark.parametrize(("layout", "said"), [("hcd", "in this competition"), ("digits", "in Kaggle's")])
+def test_this_competition_is_said_of_the_competition_alone(
+    artifacts: Artifacts, layout: str, said: str
+) -> None:
+    run = artifacts.run
+    other = run.model_copy(update={"data": run.data.model_copy(update={"layout": layout})})
+    assert said in text(blend_section(replace(artifacts, run=other)), "blend")
+
+
+@pytest.mark.parametrize(
+    ("clusters_are", "said"),
+    [("slides", "more than twice"), ("pseudo-slides", "more than 4 times"), ("patches", "no slide is known")],
+)
+def test_what_auto_asks_for_is_what_it_asks_on_such_clusters(
+    artifacts: Artifacts, clusters_are: str, said: str
+) -> None:
+    audit = artifacts.blend_audit
+    assert audit is not None
+    other = audit.model_copy(update={"clusters_are": clusters_are})
+    assert said in text(blend_section(replace(artifacts, blend_audit=other)), "blend")
+
+
+def test_fold_by_fold_is_about_the_chosen_one(artifacts: Artifacts) -> None:
+    first, lead = artifacts.ranked[0], artifacts.lead
+    assert lead is not None
+    last_first = replace(artifacts, ranked=tuple(reversed(artifacts.ranked)))
+    for one in (artifacts, last_first):
+        assert f"For {lead.name}, fold" in text(folds_section(one), "folds")
+    assert {first.name, last_first.ranked[0].name} != {lead.name}
 
 
 @pytest.mark.parametrize(
@@ -199,7 +253,7 @@ def test_what_was_not_done_is_said_with_what_to_do(page: Page, key: str, sentenc
 SAID_OF_ONE_FOLD = {
     "verdict": "on fold 1 alone",
     "blend": "There is no blend",
-    "leaderboard": "There is nothing to expect on a leaderboard",
+    "leaderboard": "There is nothing to expect",
     "folds": "One fold is finished",
     "calibration": "Only one fold is finished",
     "points": "needs two finished folds",
@@ -219,6 +273,24 @@ def test_one_finished_fold_gives_a_page(lay: Callable[..., Any], tmp_path: Path)
     assert "process 7 on there" in text(verdict, "verdict")
     assert "beta: fold 0 of 2 is not finished." in text(verdict, "verdict")
     assert table(ranking_section(found, {}), "ranking").rows[0][0].text == "partial"
+
+
+def test_cautions_of_curves_and_points_are_said_once_and_what_is_not_known_is_not_drawn(
+    artifacts: Artifacts,
+) -> None:
+    points = points_section(artifacts)
+    (warning,) = [one for one in points.blocks if isinstance(one, Words) and one.tone == "warning"]
+    assert points.blocks.index(warning) > points.blocks.index(table(points, "points"))
+    assert warning.text.count("24 slides only") == 1
+    assert "The band is where" in text(curves_section(artifacts), "curves")
+    few = replace(
+        artifacts, folds=artifacts.folds.assign(slide=artifacts.folds["slide"].str[-1].astype(int) % 3)
+    )
+    cells = [cell.text for row in table(points_section(few), "points").rows for cell in row]
+    assert not any("(" in cell for cell in cells if "Youden" not in cell)
+    assert "3 slides only: below 5 no interval is given." in text(points_section(few), "points")
+    said = text(curves_section(few), "curves")
+    assert "There is no band. 3 slides only" in said and "The band is" not in said
 
 
 def test_no_finished_fold_gives_a_page(lay: Callable[..., Any], tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_a_finished_run_gives_a_page_and_nothing_else_is_touched(
     assert html.count("data:image/png;base64,") > 4
     assert "first" in html and "second" in html
     assert re.search(r"The network (small_vgg|course_cnn) of (first|second), trained without fold 0", html)
-    assert "MB, opens from disk" in heard.text
+    assert "MB that opens from disk" in heard.text
 
 
 @pytest.fixture
@@ -63,6 +63,23 @@ def test_patches_come_from_the_cache_and_networks_without_weights_are_said(
     assert shown.explained == ()
     assert "alpha keeps no weights." in shown.explanation
     assert to.read_text() == f"<html>{len(shown.galleries)} galleries</html>"
+
+
+def test_a_folder_that_is_named_takes_the_page(whole: Workspace, drawn: list[Any], listening: Any) -> None:
+    to = whole.folder / "pages"
+    to.mkdir()
+    written = write_report(ReportRequest(whole.folder, to=to), listening(), ENVIRONMENT)
+    assert written == to / "index.html" and written.exists()
+    assert "tumour being called above .5" in drawn[0].about
+
+
+def test_a_place_that_cannot_be_written_asks_for_another(
+    whole: Workspace, drawn: list[Any], listening: Any
+) -> None:
+    to = whole.folds / "page.html"  # a file stands where a folder would have to
+    with pytest.raises(MachineRefusal, match="--to FILE") as refusal:
+        write_report(ReportRequest(whole.folder, to=to), listening(), ENVIRONMENT)
+    assert str(to) in refusal.value.found
 
 
 def test_without_pixels_the_page_says_so(whole: Workspace, drawn: list[Any], listening: Any) -> None:

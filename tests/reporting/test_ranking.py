@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -36,6 +37,12 @@ def printed(rows: list[Metrics], width: int = 80) -> str:
     stream = io.StringIO()
     Console(file=stream, width=width).print(printed_ranking(ranking_table(rows), width))
     return stream.getvalue()
+
+
+def test_one_fold_alone_has_no_spread():
+    alone = replace(metrics("screened", 0.9, complete=False, folds=[0]), auc_fold_std=None)
+    assert pd.isna(ranking_table([alone, ROWS[0]])["auc_fold_std"][1])
+    assert "0.9000" in printed([alone]) and "0.9000 ±" not in printed([alone])
 
 
 def test_complete_ones_by_auc_and_partial_ones_apart_without_a_rank():
@@ -95,6 +102,14 @@ def test_few_clusters_and_unknown_slides_are_warned_of():
 def test_no_interval_is_no_bracket():
     text = printed(long_rows(low=float("nan"), high=float("nan")), 120)
     assert "0.9181" in text and "[" not in text and "nan" not in text
+
+
+def test_a_pooled_score_far_below_its_folds_is_explained_where_both_stand():
+    said = "AUC below the mean of folds:"
+    near = replace(metrics("near", 0.93), auc_fold_mean=0.9399)
+    far = replace(metrics("far", 0.92), auc_fold_mean=0.9428)
+    assert said in printed([near, far], 120) and said not in printed([near], 120)
+    assert said not in printed([far], 30)  # the column is left out
 
 
 @pytest.mark.parametrize("width", [50, 60, 72, 80, 96, 104, 120])

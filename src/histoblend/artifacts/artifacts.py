@@ -103,6 +103,12 @@ class Artifacts:
         return len(self.classes) > 2
 
     @property
+    def scored_elsewhere(self) -> bool:
+        """Whether there is a leaderboard: something to submit, or a score that one has answered."""
+        recommended = self.blend_audit is not None and bool(self.blend_audit.finals)
+        return recommended or self.workspace.submission.exists() or not self.ledger.empty
+
+    @property
     def complete(self) -> tuple[Candidate, ...]:
         """Those with predictions of every training patch."""
         return tuple(one for one in self.ranked if one.metrics.complete)

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from histoblend.artifacts.forms import RESTORE, BlendAudit, Done, RunNote, Weights
+from histoblend.artifacts.forms import BlendAudit, Done, RunNote, Weights
 from histoblend.data.folds import COLUMNS, folds_fingerprint
 from histoblend.errors import ArtifactRefusal, some
 from histoblend.evaluation.metrics import Metrics, areas
+from histoblend.restoring import remedy_for
 from histoblend.workspace import TaskFolder, Workspace, file_hash
 
 AGREEMENT = 1e-9  # between a stored score and the same one computed from its table
@@ -25,11 +26,13 @@ def read_words(path: Path) -> pd.DataFrame:
     Raises:
         ArtifactRefusal: it is no table; where one row has too many cells, its line is named.
     """
+    if not path.exists():
+        raise ArtifactRefusal(f"{path} is not there.", "a table as it was written", remedy_for(path))
     try:
         return pd.read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise ArtifactRefusal(
-            f"{path} cannot be read: {error}", "a table as it was written", RESTORE
+            f"{path} cannot be read: {error}", "a table as it was written", remedy_for(path)
         ) from error
 
 
@@ -42,7 +45,7 @@ def read_split(workspace: Workspace, run: RunNote) -> pd.DataFrame:
     path = workspace.folds
     raw = read_words(path)
     if list(raw.columns) != COLUMNS:
-        raise ArtifactRefusal(f"{path} has the columns {list(raw.columns)}.", str(COLUMNS), RESTORE)
+        raise ArtifactRefusal(f"{path} has the columns {list(raw.columns)}.", str(COLUMNS), remedy_for(path))
     whole = pd.concat([raw[column].str.fullmatch(r"\d+") for column in ("label", "fold")], axis=1).all(axis=1)
     bad = raw[~(whole & raw["id"].ne("") & ~raw["id"].duplicated())]
     if len(bad):
@@ -50,7 +53,7 @@ def read_split(workspace: Workspace, run: RunNote) -> pd.DataFrame:
         raise ArtifactRefusal(
             f"{path}, line {row + 2}: {','.join(raw.iloc[row])}.",
             "an id that stands there once, whole numbers as label and fold",
-            RESTORE,
+            remedy_for(path),
         )
     folds = raw.astype({"label": "int64", "fold": "int64"})
     if folds_fingerprint(folds) != run.folds.fingerprint:
@@ -59,7 +62,7 @@ def read_split(workspace: Workspace, run: RunNote) -> pd.DataFrame:
         raise ArtifactRefusal(
             f"{path} is not the split of the last run (fingerprint {folds_fingerprint(folds)}).{where}",
             f"fingerprint {run.folds.fingerprint}, as in {workspace.run_record}",
-            "restore the file.",
+            remedy_for(path),
         )
     return folds
 
@@ -84,7 +87,9 @@ def read_history(path: Path) -> pd.DataFrame:
     """
     raw = read_words(path)
     if "epoch" not in raw:
-        raise ArtifactRefusal(f"{path} has the columns {list(raw.columns)}.", "epoch and others", RESTORE)
+        raise ArtifactRefusal(
+            f"{path} has the columns {list(raw.columns)}.", "epoch and others", remedy_for(path)
+        )
     numbers = raw.apply(lambda column: pd.to_numeric(column, errors="coerce"))
     empty = raw.eq("")  # what is measured from some epoch on only
     wrong = ~(np.isfinite(numbers) | empty).all(axis=1) | (numbers["epoch"] != np.arange(1, len(raw) + 1))
@@ -93,7 +98,7 @@ def read_history(path: Path) -> pd.DataFrame:
         raise ArtifactRefusal(
             f"{path}, line {row + 2}: {','.join(raw.iloc[row])}.",
             f"epoch {row + 1} with its numbers",
-            RESTORE,
+            remedy_for(path),
         )
     return numbers
 
@@ -109,13 +114,15 @@ def check_task(folder: TaskFolder, done: Done, fold: int, fingerprint: str) -> N
         ("fingerprint", done.fingerprint, fingerprint),
     ):
         if found != expected:
-            raise ArtifactRefusal(f"{folder.done}: {key} is {found!r}.", f"{expected!r}", RESTORE)
+            raise ArtifactRefusal(
+                f"{folder.done}: {key} is {found!r}.", f"{expected!r}", remedy_for(folder.done)
+            )
     for path in (folder.history, folder.out_of_fold, folder.test):
         if path.name in done.files and (not path.exists() or file_hash(path) != done.files[path.name]):
             raise ArtifactRefusal(
                 f"{path} is not the file that was written: its bytes have changed, or it is gone.",
                 f"the hash that {folder.done.name} beside it keeps of it",
-                RESTORE,
+                remedy_for(path),
             )
 
 
@@ -227,9 +234,10 @@ def _same(found: float | None, expected: float | None) -> bool:
 
 
 def _disagrees(path: Path, key: str, found: object, expected: object) -> ArtifactRefusal:
+    remedy = f"if a run is at work in this folder, ask again when it has ended; else {remedy_for(path)}"
     return ArtifactRefusal(
-        f"{path}: {key} is {found}; the files it is about say {expected}.",
+        f"{path}: {key} is {found}; the files it is about say {expected}: something was changed, or an older "
+        "version scored it.",
         f"{expected}",
-        "restore the file that was changed; if a run is at work in this folder, ask again when it has "
-        "ended; else let the same ./run.sh run command write it again.",
+        remedy,
     )

@@ -17,9 +17,9 @@ from pydantic import (
 
 from histoblend.errors import ArtifactRefusal
 from histoblend.evaluation.metrics import Metrics
+from histoblend.restoring import remedy_for
 from histoblend.workspace import read_json
 
-RESTORE = "restore the file, or run again what wrote it: the same ./run.sh run command."
 Share = Annotated[float, Field(ge=0, le=1)]
 Read = TypeVar("Read")
 
@@ -205,7 +205,7 @@ def read_form(path: Path, form: type[Read]) -> Read:
     """
     if not path.is_file():
         raise ArtifactRefusal(
-            f"{path} is not there.", "the file as it was written beside the others", RESTORE
+            f"{path} is not there.", "the file as it was written beside the others", remedy_for(path)
         )
     try:
         return TypeAdapter(form).validate_python(read_json(path))
@@ -224,5 +224,5 @@ def _unfit(path: Path, problem: dict[str, Any]) -> ArtifactRefusal:
     return ArtifactRefusal(
         f"{path}: {key} {found}.",
         str(problem["msg"]).removeprefix("Input should be "),
-        f"restore the file, or move {path} away and let the same ./run.sh run command write it again.",
+        remedy_for(path),
     )

@@ -31,6 +31,7 @@ from histoblend.artifacts.forms import (
 )
 from histoblend.artifacts.reading_experiments import read_experiments
 from histoblend.artifacts.shared import Shared, stored_interval
+from histoblend.artifacts.submissions import check_submissions
 from histoblend.errors import ArtifactRefusal
 from histoblend.evaluation.uncertainty import Ground, Interval, estimates, ground_of
 from histoblend.inference.tables import read_out_of_fold, read_test, table_logits
@@ -57,6 +58,7 @@ def read_artifacts(workspace: Workspace) -> Artifacts:
     order = sorted(found, key=_place)
     audit = _blend_audit(shared, order)
     _check_weights(shared, order, audit)
+    check_submissions(workspace, audit, order, tuple(run.data.classes))
     data_audit = workspace.audit / "audit.json"
     return Artifacts(
         workspace=workspace,

@@ -8,15 +8,16 @@ import numpy as np
 import pandas as pd
 
 from histoblend.artifacts.artifacts import Candidate, Task
-from histoblend.artifacts.checks import check_fold_scores, check_scores, check_task, read_history
+from histoblend.artifacts.checks import AGREEMENT, check_fold_scores, check_scores, check_task, read_history
 from histoblend.artifacts.forms import Done, read_form, read_metrics
 from histoblend.artifacts.shared import Shared, stored_interval
 from histoblend.errors import ArtifactRefusal, counted, some
 from histoblend.evaluation.metrics import Metrics, areas
 from histoblend.execution.records import Record, read_record
 from histoblend.external.members import KIND, is_external
-from histoblend.inference.tables import read_out_of_fold, read_test
+from histoblend.inference.tables import read_out_of_fold, read_test, table_logits
 from histoblend.predicting.known_models import finished_folds
+from histoblend.restoring import remedy_for
 from histoblend.workspace import ExperimentFolder
 from histoblend.yaml_files import read_yaml
 
@@ -47,9 +48,25 @@ def _experiment(folder: ExperimentFolder, shared: Shared) -> Candidate | None:
     check_fold_scores(folder.folder, [task.done for task in tasks], table)
     whole = folder.test.exists() and metrics.complete and shared.test_ids is not None
     test = read_test(folder.test, shared.ids) if whole else None
+    if test is not None:
+        _check_test(folder, tasks, test, shared)
     interval = stored_interval(metrics)
     network = str((record.content["experiment"].get("network") or {}).get("name", ""))
     return Candidate(metrics, table, interval, test, tasks, network, record.content)
+
+
+def _check_test(
+    folder: ExperimentFolder, tasks: tuple[Task, ...], test: pd.DataFrame, shared: Shared
+) -> None:
+    """The mean of the folds' logits, whose files their records vouch for."""
+    parts = [table_logits(read_test(folder.task(task.fold).test, shared.ids)) for task in tasks]
+    unlike = np.abs(table_logits(test) - np.mean(parts, axis=0)).max(axis=1) > AGREEMENT
+    if unlike.any():
+        raise ArtifactRefusal(
+            f"{folder.test} is not the mean of its folds for {some(list(test['id'][unlike]))}.",
+            "the mean logit of its folds",
+            remedy_for(folder.test),
+        )
 
 
 def _tasks(folder: ExperimentFolder, record: Record, shared: Shared) -> tuple[Task, ...]:

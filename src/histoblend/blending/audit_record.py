@@ -17,7 +17,7 @@ from histoblend.evaluation.uncertainty import Ground, Interval
 
 @dataclass(frozen=True)
 class Audit:
-    """All that was found out about a blend's rules and members."""
+    """All that was found out about a blend's rules and members; `contributions` are to those a gate lets through."""
 
     names: tuple[str, ...]
     verdicts: Sequence[Verdict]

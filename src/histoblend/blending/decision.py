@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 from histoblend.blending.nested_audit import Verdict
 from histoblend.blending.rules import REFERENCE
-from histoblend.evaluation.uncertainty import Difference
 
 AUTO = "auto"
-ERRORS = 2.0  # standard errors of the paired difference that a gain has to exceed
+ERRORS = {"slides": 2.0, "pseudo-slides": 4.0}
+"""Standard errors of the paired difference that a gain has to exceed, by what the clusters are.
+
+Clusters of stain may cut slides. Then weights are learned on parts of the slides that they are judged by: the gain is
+too high and its error too small. On independent patches no number of errors would do.
+"""
 FEWEST_CLUSTERS = 10  # below which a standard error between clusters says nothing
-LEAST_GAIN = 1e-4  # the last digit of a leaderboard: less is not worth leaving the equal mean for
+LEAST_GAIN = 2e-4  # what a leaderboard shows: less is not worth leaving the equal mean for
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,11 @@ class Decision:
 def decide(verdicts: Sequence[Verdict], asked: str) -> Decision:
     """The rule that was `asked` for; for ``auto`` the equal mean unless another gains more than noise over it.
 
-    A rule passes if its cross-fitted gain exceeds twice the standard error of the paired difference and, where few
-    clusters decide, its 95 % interval does not hold 0. Where several pass, the surest gain is taken: that with the
-    largest gain less two standard errors. A rule whose weights were given
-    is never taken: nobody can know which labels they were chosen on.
+    A rule passes if its cross-fitted gain exceeds `ERRORS` standard errors of the paired difference (two between
+    slides, four between pseudo-slides) and its 95 % interval, wider where few clusters decide, does not hold 0. Where
+    several pass, the surest gain is taken: that with the largest gain less so many errors. Without slides none passes:
+    folds then share slides, and a rule is paid for what the members know of those. A rule whose weights or power were
+    given is never taken: nobody can know which labels they were chosen on.
     """
     by_itself = _automatic(verdicts)
     if asked == AUTO:
@@ -43,20 +48,14 @@ def decide(verdicts: Sequence[Verdict], asked: str) -> Decision:
 
 def _automatic(verdicts: Sequence[Verdict]) -> Decision:
     reference = next(one for one in verdicts if one.rule == REFERENCE)
-    if len(reference.fit.learned.weights) == 1:
-        return Decision(REFERENCE, "one member: every rule ranks as it does")
     others = [one for one in verdicts if one.rule != REFERENCE and one.row.measured]
-    clusters = reference.difference.interval.clusters
-    if clusters is not None and clusters < FEWEST_CLUSTERS:
-        return Decision(REFERENCE, f"{clusters} clusters are too few to tell a gain from noise; {_STAYS}")
-    if unknown := [one for one in others if not math.isfinite(surest_gain(one.difference))]:
-        found = f"the standard error of the gain of {spoken(unknown[0].rule)} cannot be told"
-        return Decision(REFERENCE, f"{found}; {_STAYS}")
-    passing = sorted((one for one in others if is_gain(one.difference)), key=_by_surest, reverse=True)
+    if undecidable := _undecidable(reference, others):
+        return Decision(REFERENCE, undecidable)
+    passing = sorted((one for one in others if is_gain(one)), key=surest_gain, reverse=True)
     if not passing:
-        return Decision(REFERENCE, _why_none(others))
+        return Decision(REFERENCE, f"{_why_none(others)}; {_STAYS}")
     best, *also = passing
-    reason = f"{_gains(best)}, more than twice its standard error ({_short(best.error)})"
+    reason = f"{_gains(best)}, more than {_times(best)} its standard error ({_short(best.error)})"
     if also:
         reason += f"; so do {', '.join(spoken(one.rule) for one in also)}, but its gain is the surest"
     return Decision(best.rule, reason)
@@ -65,38 +64,50 @@ def _automatic(verdicts: Sequence[Verdict]) -> Decision:
 _STAYS = "the equal mean stays"
 
 
-def surest_gain(difference: Difference) -> float:
-    """The gain less two standard errors, or the lower limit of its interval where few clusters make that wider."""
-    return min(difference.gain - ERRORS * difference.interval.standard_error, difference.interval.low)
+def _undecidable(reference: Verdict, others: Sequence[Verdict]) -> str | None:
+    """Why nothing can be told between the rules, in words; None if it can."""
+    clusters = reference.difference.interval.clusters
+    if len(reference.fit.learned.weights) == 1:
+        return "one member: every rule ranks as it does"
+    if clusters is None:
+        return f"no slide is known, so folds share slides and every gain looks surer than it is; {_STAYS}"
+    if clusters < FEWEST_CLUSTERS:
+        return f"{clusters} clusters are too few to tell a gain from noise; {_STAYS}"
+    if unknown := [one for one in others if not math.isfinite(surest_gain(one))]:
+        return f"the standard error of the gain of {spoken(unknown[0].rule)} cannot be told; {_STAYS}"
+    return None
 
 
-def is_gain(difference: Difference) -> bool:
+def surest_gain(verdict: Verdict) -> float:
+    """The gain less `ERRORS` standard errors, or the lower limit of its interval where that is less."""
+    difference = verdict.difference
+    return min(difference.gain - ERRORS[verdict.clusters_are] * verdict.error, difference.interval.low)
+
+
+def is_gain(verdict: Verdict) -> bool:
     """Whether the gain is more than noise."""
-    return difference.gain >= LEAST_GAIN and surest_gain(difference) > 0
-
-
-def _by_surest(verdict: Verdict) -> float:
-    return surest_gain(verdict.difference)
+    return verdict.difference.gain >= LEAST_GAIN and surest_gain(verdict) > 0
 
 
 def _why_none(others: Sequence[Verdict]) -> str:
     gaining = [one for one in others if one.difference.gain >= LEAST_GAIN]
     if not gaining:
-        return f"no rule gains {_short(LEAST_GAIN)} or more over the equal mean; {_STAYS}"
+        return f"no rule gains {LEAST_GAIN:g} or more over the equal mean".replace("0.", ".")
     nearest = max(gaining, key=lambda one: one.difference.gain / one.error)
-    found = f"{_gains(nearest)}, {_twice(nearest)}"
-    return f"{found}: noise; {_STAYS}"
-
-
-def _twice(verdict: Verdict) -> str:
-    """How a gain that does not pass compares with its standard error."""
-    interval = verdict.difference.interval
-    if verdict.difference.gain <= ERRORS * verdict.error:
-        return f"less than twice its standard error ({_short(verdict.error)})"
+    found = f"{_times(nearest)} its standard error ({_short(nearest.error)})"
+    if nearest.difference.gain <= ERRORS[nearest.clusters_are] * nearest.error:
+        return f"{_gains(nearest)}, less than {found}: noise"
+    level = f"{100 * nearest.difference.interval.level:g} %"
     return (
-        f"more than twice its standard error ({_short(verdict.error)}), but so few clusters decide that the "
-        f"{interval.level:.0%} interval of the gain still holds 0".replace("%", " %")
+        f"{_gains(nearest)}, more than {found}, but so few clusters decide that the {level} interval of the gain "
+        "still holds 0: noise"
     )
+
+
+def _times(verdict: Verdict) -> str:
+    """How many standard errors are asked for, in words."""
+    times = ERRORS[verdict.clusters_are]
+    return "twice" if times == 2 else f"{times:g} times"
 
 
 def _gains(verdict: Verdict) -> str:
@@ -109,5 +120,6 @@ def spoken(rule: str) -> str:
 
 
 def _short(number: float) -> str:
-    """``.0012``; with more digits where they would all be zero."""
-    return f"{number:.4f}".lstrip("0") if number >= 0.00005 else f"{number:.1e}"
+    """Four digits after the point, of a small number as many as show two of its own: ``.0123``, ``.00045``."""
+    digits = 4 if number <= 0 else max(4, 1 - math.floor(math.log10(number)))
+    return f"{number:.{digits}f}".lstrip("0")

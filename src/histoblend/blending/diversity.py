@@ -31,6 +31,14 @@ class Gate:
     reasons: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Gates:
+    """The gate closed by all folds, and by all but each one."""
+
+    whole: Gate
+    without: Mapping[int, Gate]
+
+
 def spearman(logits: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Spearman's correlation float64 (members, members) of logits (n, members, outputs), ranks within group.
 
@@ -47,16 +55,21 @@ def spearman(logits: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return np.clip(found, -1.0, 1.0)
 
 
-def gate(training: Training, limit: float | None) -> Gate:
+def gates(training: Training, limit: float) -> Gates:
+    """Every gate that a nested audit needs, found once for all of its rules."""
+    folds = [int(fold) for fold in np.unique(training.groups)]
+    return Gates(
+        gate(training, limit), {fold: gate(training.rows(training.groups != fold), limit) for fold in folds}
+    )
+
+
+def gate(training: Training, limit: float) -> Gate:
     """Of any two members that correlate above `limit`, leave out the one with the lower AUC on these rows.
 
     The best member comes first, each further one stays if it correlates with none of those kept by more than `limit`.
     """
-    everyone = np.arange(training.members)
-    if limit is None or training.members == 1:
-        return Gate(everyone, {})
     objective = training.objective()
-    values = np.array([objective(training.logits[:, member]) for member in everyone])
+    values = np.array([objective(training.logits[:, member]) for member in range(training.members)])
     correlation = spearman(training.logits, training.groups)
     kept: list[int] = []
     reasons = {}

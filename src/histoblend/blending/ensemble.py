@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from histoblend.blending.audit_record import Audit, audit_record, weights_record
 from histoblend.blending.decision import decide
-from histoblend.blending.diversity import contributions, gate, spearman
+from histoblend.blending.diversity import contributions, gates, spearman
 from histoblend.blending.finals import Final
 from histoblend.blending.inputs import Blended, BlendInputs, ensemble_name
 from histoblend.blending.members import Member, MemberLogits, joined_logits
@@ -21,6 +21,7 @@ from histoblend.blending.rules import REFERENCE, RULES, Row, given_weights, rule
 from histoblend.blending.submission import submission_table, write_submission
 from histoblend.blending.top_submissions import choose_finals, write_finals
 from histoblend.blending.training import Training
+from histoblend.config import Blend
 from histoblend.config_files import base_name
 from histoblend.evaluation.metrics import Metrics, areas, local_leaderboard
 from histoblend.evaluation.uncertainty import Ground, estimates, ground_of
@@ -60,14 +61,16 @@ def _audited(joined: MemberLogits, ground: Ground, inputs: BlendInputs, count: C
     training = Training(
         joined.names, joined.out_of_fold, ground.labels, ground.folds, settings.weights, settings.power
     )
-    verdicts = nested_audit(training, ground, _rules(training, inputs), settings.gate, count)
+    closed = None if settings.gate is None else gates(training, settings.gate)
+    verdicts = nested_audit(training, ground, _rules(training, inputs), closed, count)
+    kept = training if closed is None else training.only(closed.whole.kept)
     return Audit(
         names=joined.names,
         verdicts=verdicts,
         decision=decide(verdicts, settings.rule),
-        gated=gate(training, settings.gate).reasons,
+        gated={} if closed is None else closed.whole.reasons,
         correlation=spearman(joined.out_of_fold, training.groups),
-        contributions=contributions(joined.names, joined.out_of_fold, ground),
+        contributions=contributions(kept.names, kept.logits, ground),
     )
 
 
@@ -78,6 +81,8 @@ def _rules(training: Training, inputs: BlendInputs) -> dict[str, Row]:
         del rules["weighted"]
     else:
         given_weights(training)
+    if inputs.settings.power != Blend().power:  # nobody can know which labels it was chosen on
+        rules["power_mean"] = replace(rules["power_mean"], measured=False)
     if training.members == 1:
         return {name: row for name, row in rules.items() if name in (REFERENCE, inputs.settings.rule)}
     return rules

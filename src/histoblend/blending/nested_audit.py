@@ -1,7 +1,8 @@
 """What each rule is worth: weights learned on all folds but one, scored on that one.
 
-A rule that learns flatters itself on the rows it learned from. Its cross-fitted score does not: fold k is scored by
-weights that no label of fold k has touched. The difference of the two is its optimism.
+A rule that learns flatters itself on the rows it learned from. Its cross-fitted score does so far less: the search for
+the weights that score fold k sees no label of fold k. The members it weighs were trained on them, as in any stacking:
+those that score the other folds have learned from fold k. The difference of the two scores is the rule's optimism.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from histoblend.blending.diversity import gate
+from histoblend.blending.diversity import Gate, Gates
 from histoblend.blending.mixture import Mixture, mixed
 from histoblend.blending.rules import REFERENCE, Row
 from histoblend.blending.training import Training
@@ -45,7 +46,10 @@ class CrossFit:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the audit found about a rule; `difference` is its cross-fitted AUC less that of the reference."""
+    """What the audit found about a rule; `difference` is its cross-fitted AUC less that of the reference.
+
+    `clusters_are`, as in `Ground`, says between what the standard error of the difference was found.
+    """
 
     rule: str
     row: Row
@@ -53,6 +57,7 @@ class Verdict:
     auc_in_sample: float
     auc_cross_fitted: float
     difference: Difference
+    clusters_are: str
 
     @property
     def error(self) -> float:
@@ -69,46 +74,48 @@ def nested_audit(
     training: Training,
     ground: Ground,
     rules: Mapping[str, Row],
-    limit: float | None = None,
+    gates: Gates | None = None,
     count: Count = lambda done, of: None,
 ) -> list[Verdict]:
     """Judge each of `rules`, the reference among them, by what it is worth on folds it has not learned from.
 
     Args:
         training: out-of-fold logits of all patches; its groups are the folds of `ground`.
-        limit: `blend.gate`; the gate too is closed by the folds that are learned from alone.
+        gates: of `blend.gate`; each is closed by the folds that are learned from alone. None for an open one.
     """
     fits: dict[str, CrossFit] = {}
     for number, (name, row) in enumerate(rules.items()):
-        fits[name] = cross_fit(training, row, limit)
+        fits[name] = cross_fit(training, row, gates)
         count(number + 1, len(rules))
     objective = training.objective()
     columns = np.stack([fit.cross_fitted for fit in fits.values()], axis=1)
     found = differences(ground, columns, list(fits).index(REFERENCE))
+    areas = {name: (objective(fit.in_sample), objective(fit.cross_fitted)) for name, fit in fits.items()}
     return [
-        Verdict(name, rules[name], fit, objective(fit.in_sample), objective(fit.cross_fitted), difference)
+        Verdict(name, rules[name], fit, *areas[name], difference, ground.clusters_are)
         for (name, fit), difference in zip(fits.items(), found, strict=True)
     ]
 
 
-def cross_fit(training: Training, row: Row, limit: float | None = None) -> CrossFit:
+def cross_fit(training: Training, row: Row, gates: Gates | None = None) -> CrossFit:
     """Learn from all folds, and from all but each one; predict every patch both ways."""
     folds = [int(fold) for fold in np.unique(training.groups)]
-    learned = learn(training, row, limit)
+    gates = gates if row.gated else None
+    learned = learn(training, row, None if gates is None else gates.whole)
     in_sample = mixed(training.logits, training.groups, learned)
-    if not row.learns and (limit is None or not row.measured):
+    if not row.learns and gates is None:
         return CrossFit(learned, dict.fromkeys(folds, learned), in_sample, in_sample)
     by_fold, cross_fitted = {}, np.empty_like(in_sample)
     for fold in folds:
         scored = training.groups == fold
-        by_fold[fold] = learn(training.rows(~scored), row, limit)
+        gate = None if gates is None else gates.without[fold]
+        by_fold[fold] = learn(training.rows(~scored), row, gate)
         cross_fitted[scored] = mixed(training.logits[scored], training.groups[scored], by_fold[fold])
     return CrossFit(learned, by_fold, in_sample, cross_fitted)
 
 
-def learn(training: Training, row: Row, limit: float | None) -> Mixture:
-    """The mixture of a rule for the members that the gate lets through; weights that were given pass no gate."""
-    if limit is None or not row.measured:
+def learn(training: Training, row: Row, gate: Gate | None) -> Mixture:
+    """The mixture of a rule for the members that the gate lets through."""
+    if gate is None:
         return row.learn(training)
-    kept = gate(training, limit).kept
-    return row.learn(training.only(kept)).over(kept, training.members)
+    return row.learn(training.only(gate.kept)).over(gate.kept, training.members)

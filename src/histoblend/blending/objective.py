@@ -22,7 +22,11 @@ class Objective:
         self._ranks = np.split(ranks, np.cumsum([len(rows) for rows in self._rows])[:-1])
 
     def __call__(self, logits: np.ndarray) -> float:
-        """The AUC of logits (n, outputs)."""
+        """The AUC of logits (n, outputs).
+
+        Raises:
+            ValueError: one is not a number.
+        """
         scores = one_vs_rest(logits)
         places = [1] if scores.shape[1] == 1 else range(scores.shape[1])
         areas = []
@@ -40,6 +44,8 @@ class Objective:
             values = scores[rows]
             order = np.argsort(values)
             ordered = values[order]
+            if np.isnan(ordered[-1]):  # where sorting puts them
+                raise ValueError("Some scores are not a number: they have no rank.")
             if (ordered[1:] == ordered[:-1]).any():
                 return None
             total += float(ranks[mine[rows][order]].sum())

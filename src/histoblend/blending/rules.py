@@ -32,13 +32,15 @@ class Row:
         learn: the rule; deterministic.
         learns: whether its weights come from labels, so that its score on the same rows flatters.
         two_classes_only: it has no meaning for more: ranks within a class forget how common it is, so argmax would err.
-        measured: whether auto may take it; not of weights that were chosen nobody knows how.
+        measured: whether auto may take it; not of weights or a power that were chosen nobody knows how.
+        gated: whether `blend.gate` has a say in it; not over weights that were given.
     """
 
     learn: Rule
     learns: bool = False
     two_classes_only: bool = False
     measured: bool = True
+    gated: bool = True
 
 
 def equal(training: Training) -> np.ndarray:
@@ -105,7 +107,7 @@ RULES: dict[str, Row] = {
     "probability_mean": Row(probability_mean),
     "power_mean": Row(power_mean),
     "rank_mean": Row(rank_mean, two_classes_only=True),
-    "weighted": Row(weighted, measured=False),
+    "weighted": Row(weighted, measured=False, gated=False),
     "best_single": Row(best_single, learns=True),
     "greedy": Row(greedy, learns=True),
     "hill_climbing": Row(hill_climbing, learns=True),

@@ -1,4 +1,5 @@
-"""Searches for weights by the AUC pooled on ranks within fold: deterministic, blind to the order of the members.
+"""Searches for weights by the AUC pooled on ranks within fold: deterministic, and blind to the order of the
+members but for ties.
 
 Above `SEARCH_ROWS` patches a search looks at a seeded sample of so many: it only proposes weights. What they are worth
 is always measured on all patches.
@@ -31,9 +32,10 @@ def best_weights(training: Training) -> np.ndarray:
 def greedy_weights(training: Training) -> np.ndarray:
     """The mean over bags of how often each member was selected (Caruana, Niculescu-Mizil, Crew, Ksikes 2004).
 
-    A bag holds half of the members (five at least), drawn by their place by AUC, and its own sample of rows. It starts
-    with its best few, as many as blend best, then adds `ROUNDS` times the member that lifts the AUC most (the same
-    one again if it is that), and keeps the selection that was best on the way.
+    A bag holds half of the members (five at least), drawn by their place by AUC, and above `SEARCH_ROWS` patches its
+    own sample of them; of at most five members and fewer patches there is one bag of everything. It starts with its
+    best few, as many as blend best, then adds `ROUNDS` times the member that lifts the AUC most (the same one again
+    if it is that), and keeps the selection that was best on the way.
     """
     order = np.argsort(-_alone(training.objective(), training.logits), kind="stable")
     generator = np.random.default_rng(SEED)

@@ -9,6 +9,7 @@ from histoblend.checking.findings import Diagnosis
 
 PACKED = ("gzip", "zip")
 OTHER = ("xlsx", "old Excel", "HDF5", "NumPy", "Parquet", "binary")
+WRITTEN = {"JSON": "JSON", "HTML": "HTML (or other XML), such as a web page"}
 
 
 def _missing(content: Content) -> str | None:
@@ -36,6 +37,8 @@ def _packed(content: Content) -> str | None:
 
 
 def _no_text(content: Content) -> str | None:
+    if content.kind in WRITTEN:
+        return f"The file is {WRITTEN[content.kind]}, no CSV."
     if content.kind not in OTHER:
         return None
     kind = "binary data" if content.kind == "binary" else f"an {content.kind} file"

@@ -51,7 +51,23 @@ def _wrong_names(sheet: Sheet) -> str | None:
     if not sheet.header or sheet.id_column is None or sheet.value_column is None or _swapped(sheet):
         return None
     names = sheet.header[sheet.id_column], sheet.header[sheet.value_column]
-    return f"The columns are called {_names(sheet)}." if names != sheet.form.columns else None
+    if names == sheet.form.columns:
+        return None
+    read = f" Read as ids: {names[0]!r}, as values: {names[1]!r}." if len(sheet.header) > 2 else ""
+    return f"The columns are called {_names(sheet)}.{read}"
+
+
+def _rename(sheet: Sheet) -> str:
+    """How the two columns that were read get the names they should have, and the others go."""
+    wanted = list(sheet.form.columns)
+    if sheet.id_column is None or sheet.value_column is None:
+        return f"Call them {','.join(wanted)}."
+    if len(sheet.header) == 2 and sheet.id_column < sheet.value_column:
+        return f"Call them {','.join(wanted)}: df.columns = {wanted}."
+    names = [sheet.header[sheet.id_column], sheet.header[sheet.value_column]]
+    return (
+        f"Keep {names[0]} and {names[1]}, called {','.join(wanted)}: df[{names}].set_axis({wanted}, axis=1)."
+    )
 
 
 def _names(sheet: Sheet) -> str:
@@ -88,6 +104,20 @@ def _ragged(sheet: Sheet) -> str | None:
     return f"{counted(len(sheet.ragged), 'line')} with too few or too many cells: line {some(sheet.ragged)}."
 
 
+def _trailing(sheet: Sheet) -> str | None:
+    return (
+        f"Every line ends in {sheet.separator!r}, as if there were a further column."
+        if sheet.trailing
+        else None
+    )
+
+
+def _repeated(sheet: Sheet) -> str | None:
+    if not sheet.repeated:
+        return None
+    return f"The header stands there again in line {some(sheet.repeated)}."
+
+
 def _line_ends(sheet: Sheet) -> str | None:
     said = {"CRLF": "of Windows (CR LF)", "CR": "of old Macs (CR alone)", "mixed": "of several kinds"}
     return f"Line ends are {said[sheet.line_ends]}." if sheet.line_ends in said else None
@@ -100,8 +130,20 @@ DIAGNOSES: tuple[Diagnosis[Sheet], ...] = (
     Diagnosis("no rows", "wrong", _no_rows, "Write the predictions."),
     Diagnosis("column lacking", "wrong", _lacks_column, "Write an id and a value in every line."),
     Diagnosis("columns swapped", "wrong", _swapped, "Exchange the names."),
-    Diagnosis("column names", "wrong", _wrong_names, "Call them exactly as the sample submission does."),
-    Diagnosis("index column", "wrong", _index_column, "Write with to_csv(..., index=False)."),
+    Diagnosis("column names", "wrong", _wrong_names, _rename),
+    Diagnosis(
+        "index column",
+        "wrong",
+        _index_column,
+        "Write with to_csv(..., index=False); in R with row.names=FALSE.",
+    ),
+    Diagnosis("trailing separator", "wrong", _trailing, "Write no separator behind the last cell."),
+    Diagnosis(
+        "header repeated",
+        "wrong",
+        _repeated,
+        "Take these lines out; files were put together, headers and all.",
+    ),
     Diagnosis(
         "further columns", "wrong", _extra_columns, "Take them out: the sample submission has two columns."
     ),

@@ -35,13 +35,23 @@ def _lacking(ids: Ids) -> str | None:
 def _foreign(ids: Ids) -> str | None:
     if ids.asked is None:
         return None
-    asked = set(ids.asked)
-    foreign = list(dict.fromkeys(name for name in ids.meant if name not in asked))
+    foreign = ids.foreign
     if not foreign:
         return None
+    if learnt := sum(name in ids.training for name in foreign):
+        which = (
+            "All" if learnt == len(set(ids.meant)) else f"{learnt:,} of {counted(len(set(ids.meant)), 'id')}"
+        )
+        return f"{which} are ids of training patches of this run, such as {foreign[0]}."
     if len(foreign) == len(set(ids.meant)):
         return f"None of the ids was asked for; the first are {', '.join(map(repr, foreign[:2]))}."
     return f"{counted(len(foreign), 'id')} that nobody asked for: {some(foreign, 2)}."
+
+
+def _which_table(ids: Ids) -> str:
+    if ids.training.issuperset(ids.foreign):
+        return "These are out-of-fold predictions: take test.csv, not oof.csv."
+    return "Take them out; is it the training part, or another data set?"
 
 
 def _other_order(ids: Ids) -> str | None:
@@ -49,6 +59,12 @@ def _other_order(ids: Ids) -> str | None:
         return None
     moved = sum(ours != theirs for ours, theirs in zip(ids.meant, ids.asked, strict=True))
     return f"The ids stand in another order than the sample's: {moved:,} of {len(ids.asked):,} elsewhere."
+
+
+def _moved_along(ids: Ids) -> str:
+    if ids.vouched:
+        return f"Harmless: the values moved along ({ids.vouched}), and rows are joined by id."
+    return "Harmless if every value moved with its id: rows are joined by id. A model it is held against shows it."
 
 
 DIAGNOSES: tuple[Diagnosis[Ids], ...] = (
@@ -75,13 +91,6 @@ DIAGNOSES: tuple[Diagnosis[Ids], ...] = (
         "ids twice", "wrong", _twice, "Write each id once; average a patch's several predictions before."
     ),
     Diagnosis("ids lacking", "wrong", _lacking, "Predict them too; start from the sample's ids, join by id."),
-    Diagnosis(
-        "foreign ids", "wrong", _foreign, "Take them out; is it the training part, or another data set?"
-    ),
-    Diagnosis(
-        "order of ids",
-        "warning",
-        _other_order,
-        "Harmless if every value moved with its id: rows are joined by id. A model it is held against shows it.",
-    ),
+    Diagnosis("foreign ids", "wrong", _foreign, _which_table),
+    Diagnosis("order of ids", "warning", _other_order, _moved_along),
 )

@@ -20,14 +20,31 @@ def _no_number(values: Values) -> str | None:
     broken = np.flatnonzero(np.isnan(values.numbers))
     if not len(broken):
         return None
-    cells = list(dict.fromkeys(values.cells[row].strip() or "empty" for row in broken))
-    where = some([values.ids[row] for row in broken], 2)
-    return f"{counted(len(broken), 'value')} that are no finite numbers ({some(cells, 3)}): {where}."
+    cells = list(dict.fromkeys(_broken_cells(values)))
+    which = "is no finite number" if len(broken) == 1 else "are no finite numbers"
+    such = f", such as {', '.join(cells[:3])}" if len(cells) > 1 else f": {cells[0]}"
+    where = ", ".join(values.ids[row] for row in broken[:2])
+    first = "of" if len(broken) == 1 else "the first of"
+    return f"{counted(len(broken), 'value')} {which}{such}; {first} {where}."
+
+
+def _broken_cells(values: Values) -> list[str]:
+    return [values.cells[row].strip() or "empty" for row in np.flatnonzero(np.isnan(values.numbers))]
+
+
+def _how_numbers(values: Values) -> str:
+    """What to do about cells that are no numbers, by what most of them look like."""
+    cells = _broken_cells(values)
+    if 2 * sum(cell.startswith("[") and cell.endswith("]") for cell in cells) > len(cells):
+        return "Write the number in the brackets: predictions has the shape (n, 1); take predictions[:, 0] or .ravel()."
+    if 2 * sum(cell.endswith("%") for cell in cells) > len(cells):
+        return "Take the percent signs off and divide by 100."
+    return "Predict these patches; look for divisions by zero and NaN."
 
 
 def _hard(values: Values) -> str | None:
     distinct = np.unique(values.finite)
-    if len(distinct) != 2 or len(values.finite) <= 2 or _most_common(values) >= NEARLY_ALL:
+    if len(distinct) != 2 or len(values.finite) < FEWEST_TO_JUDGE or _most_common(values) >= NEARLY_ALL:
         return None
     return f"Two different values only ({distinct[0]:g} and {distinct[1]:g}): decisions, no ranking."
 
@@ -104,7 +121,7 @@ def _one_class(values: Values) -> str | None:
 TIES = "Submit probabilities or logits in full, unrounded; ties throw AUC away."
 
 OF_NUMBERS: tuple[Diagnosis[Values], ...] = (
-    Diagnosis("no number", "wrong", _no_number, "Predict these patches; look for divisions by zero and NaN."),
+    Diagnosis("no number", "wrong", _no_number, _how_numbers),
     Diagnosis("hard 0/1", "wrong", _hard, "Submit the probability itself: thresholds throw AUC away."),
     Diagnosis("constant", "wrong", _constant, "Look whether the weights were loaded and the pictures read."),
     Diagnosis(

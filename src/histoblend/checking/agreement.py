@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import linear_sum_assignment
 from scipy.stats import spearmanr
-from sklearn.metrics import cohen_kappa_score
+from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from histoblend.blending.submission import FEWEST_TO_JUDGE
 from histoblend.checking.form import Form, Reference
 from histoblend.checking.values import NEARLY_ALL, Values
 
+BLOCKS, FEWEST_BLOCKS = 20, 4
 Measure = Callable[[np.ndarray, np.ndarray], float]
 
 
@@ -27,6 +29,8 @@ class Agreement:
         value: Spearman's rank correlation of numbers; of names of classes Cohen's kappa.
         realigned: by order the same figure had the values stood in that order of the ids, in words.
         named: whether names are compared.
+        exchanged: of names, in words, the renaming that agrees best, and its figure; None where it is none.
+        blocks: the figure in consecutive blocks of the sample's order; empty of few patches, or of names.
     """
 
     model: str
@@ -34,6 +38,8 @@ class Agreement:
     value: float
     realigned: dict[str, float]
     named: bool
+    exchanged: tuple[str, float] | None = None
+    blocks: tuple[float, ...] = ()
 
     @property
     def noise(self) -> float:
@@ -56,7 +62,35 @@ def compared(values: Values, reference: Reference, form: Form) -> Agreement | No
         measure(ours.to_numpy(), theirs.to_numpy()),
         {order: measure(ours.to_numpy(), theirs.loc[ids].to_numpy()) for order, ids in _orders(ours, form)},
         named,
+        _exchanged(ours.to_numpy(), theirs.to_numpy()) if named else None,
+        () if named else _blocks(ours, theirs, form),
     )
+
+
+def _exchanged(ours: np.ndarray, theirs: np.ndarray) -> tuple[str, float] | None:
+    """The renaming of our classes that agrees with the model most often, and Cohen's kappa after it."""
+    names = sorted({*ours, *theirs})
+    matrix = confusion_matrix(ours, theirs, labels=names)
+    renamed = {names[ours_at]: names[at] for ours_at, at in zip(*linear_sum_assignment(-matrix), strict=True)}
+    changed = [f"{old} is called {new}" for new, old in renamed.items() if new != old and new in set(ours)]
+    if not changed:
+        return None
+    return ", ".join(changed), _kappa(np.array([renamed[name] for name in ours]), theirs)
+
+
+def _blocks(ours: pd.Series, theirs: pd.Series, form: Form) -> tuple[float, ...]:
+    """Rank correlation in up to 20 consecutive blocks of the sample's order, each of enough patches to judge."""
+    count = min(BLOCKS, len(ours) // FEWEST_TO_JUDGE)
+    if form.ids is None or count < FEWEST_BLOCKS:
+        return ()
+    there = set(ours.index)
+    order = [name for name in form.ids if name in there]
+    pairs = zip(
+        np.array_split(ours.loc[order].to_numpy(), count),
+        np.array_split(theirs.loc[order].to_numpy(), count),
+        strict=True,
+    )
+    return tuple(_spearman(one, other) for one, other in pairs if np.ptp(one) > 0 and np.ptp(other) > 0)
 
 
 def _most_common(answers: pd.Series) -> float:

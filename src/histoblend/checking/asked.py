@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 
 from histoblend.checking.form import Form, Reference
 from histoblend.checking.request import CheckRequest
+from histoblend.chosen import chosen_blend
 from histoblend.competition.layouts import read_competition
 from histoblend.competition.locate import Located, locate
 from histoblend.competition.tables import read_table
@@ -17,6 +19,7 @@ from histoblend.config_files import configs_folder
 from histoblend.errors import ArtifactRefusal, nearest
 from histoblend.external.ground import own_tests
 from histoblend.inference.tables import check_table, table_logits
+from histoblend.restoring import remedy_for
 from histoblend.workspace import Workspace, read_json
 from histoblend.yaml_files import read_yaml
 
@@ -33,12 +36,22 @@ def asked_form(request: CheckRequest, workspace: Workspace, environment: Mapping
     input_folder = configs_folder(environment).parent / "input"
     named = request.data is not None or "HISTOBLEND_DATA" in environment
     run = read_json(workspace.run_record) if workspace.run_record.exists() else {}
+    training = _training_ids(workspace)
     if not named and (form := _form_of_run(workspace, run)):
-        return form
+        return replace(form, training=training)
     located = locate(request.data, environment, input_folder)
     if located is None:
         return Form(source=NOWHERE.format(folder=workspace.folder))
-    return _form_of_data(located, run)
+    return replace(_form_of_data(located, run), training=training)
+
+
+def _training_ids(workspace: Workspace) -> frozenset[str]:
+    if not workspace.folds.exists():
+        return frozenset()
+    table = _text_table(workspace.folds)
+    if "id" not in table:
+        raise _damaged(workspace.folds, "it has no column id")
+    return frozenset(table["id"])
 
 
 def _form_of_data(located: Located, run: Mapping[str, dict]) -> Form:
@@ -52,7 +65,7 @@ def _form_of_data(located: Located, run: Mapping[str, dict]) -> Form:
     classes = competition.classes if len(competition.classes) > 2 else ()
     if not len(ids):
         return Form(classes=classes, source=f"{located.root} has no patches that are to be submitted")
-    return Form(ids=tuple(ids), classes=classes, source=f"the test patches of {located.root}")
+    return Form(ids=tuple(ids), classes=classes, source=str(located.root))
 
 
 def _form_of_run(workspace: Workspace, run: Mapping[str, dict]) -> Form | None:
@@ -63,7 +76,8 @@ def _form_of_run(workspace: Workspace, run: Mapping[str, dict]) -> Form | None:
     for path in [*submissions, *own_tests(workspace)]:
         table = _text_table(path)
         columns = (str(table.columns[0]), str(table.columns[1])) if path in submissions else Form().columns
-        return Form(columns, tuple(table.iloc[:, 0]), classes, str(path))
+        name = run.get("plan", {}).get("name", workspace.folder.name)
+        return Form(columns, tuple(table.iloc[:, 0]), classes, f"this run ({name})")
     return None
 
 
@@ -78,9 +92,7 @@ def _text_table(path: Path) -> pd.DataFrame:
 
 
 def _damaged(path: Path, why: str) -> ArtifactRefusal:
-    return ArtifactRefusal(
-        f"{path} is damaged: {why}.", "a table of predictions", f"move {path.parent} away and run again."
-    )
+    return ArtifactRefusal(f"{path} is damaged: {why}.", "a table as it was written", remedy_for(path))
 
 
 def asked_reference(against: str | None, workspace: Workspace) -> Reference | None:
@@ -90,7 +102,8 @@ def asked_reference(against: str | None, workspace: Workspace) -> Reference | No
         ArtifactRefusal: the output folder has no predictions of that name, or they are damaged.
     """
     there = {path.parent.name: path for path in _tests(workspace)}
-    name = against or _chosen_blend(workspace)
+    chosen = chosen_blend(workspace) if against is None else None
+    name = chosen.name if chosen else against
     if name is None or (against is None and name not in there):
         return None
     if name not in there:
@@ -104,16 +117,6 @@ def asked_reference(against: str | None, workspace: Workspace) -> Reference | No
 def _tests(workspace: Workspace) -> list[Path]:
     """Test tables of experiments and blends; a blend last, so that its name wins."""
     return sorted(workspace.experiments.glob("*/test.csv")) + sorted(workspace.ensembles.glob("*/test.csv"))
-
-
-def _chosen_blend(workspace: Workspace) -> str | None:
-    """Name of the blend whose submission the last run put on top."""
-    if not workspace.run_record.exists():
-        return None
-    plan = read_json(workspace.run_record)["plan"]
-    audit = workspace.blend_audit(plan["name"])
-    rule = read_json(audit)["chosen"] if audit.exists() else plan["blend"]["rule"]
-    return f"{plan['name']}_{rule}"
 
 
 def _reference(name: str, path: Path, workspace: Workspace) -> Reference:

@@ -17,6 +17,7 @@ SIGNATURES = {
     b"PAR1": "Parquet",
 }
 SHEET_INSIDE = b"xl/"  # a member of every .xlsx, which is a zip
+MARKUP = {b"{": "JSON", b"[": "JSON", b"<": "HTML"}  # by the first character; no id and no header begins so
 LOOKED_INTO = 4096  # bytes
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -37,7 +38,7 @@ class Content:
 
     @cached_property
     def kind(self) -> str:
-        """``text``, ``utf-16``, ``empty``, ``xlsx``, ``binary`` or the kind of a known signature."""
+        """``text``, ``utf-16``, ``empty``, ``xlsx``, ``binary``, ``JSON``, ``HTML`` or the kind of a known signature."""
         if not self.data.removeprefix(codecs.BOM_UTF8).strip():
             return "empty"
         if self.data.startswith(UTF16) or _is_utf16_without_mark(self.data):
@@ -45,7 +46,9 @@ class Content:
         for signature, kind in SIGNATURES.items():
             if self.data.startswith(signature):
                 return "xlsx" if kind == "zip" and SHEET_INSIDE in self.data else kind
-        return "binary" if b"\0" in self.data[:LOOKED_INTO] else "text"
+        if b"\0" in self.data[:LOOKED_INTO]:
+            return "binary"
+        return MARKUP.get(self.data.removeprefix(codecs.BOM_UTF8).lstrip()[:1], "text")
 
     @cached_property
     def is_utf8(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from histoblend.checking import about_agreement, about_file, about_form, about_ids, about_values
 from histoblend.checking.agreement import Agreement, compared
@@ -51,9 +51,10 @@ def _of_rows(sheet: Sheet, form: Form, reference: Reference | None) -> Examinati
     """Ids, values, and both against the model."""
     ids = read_ids(sheet.column(sheet.id_column), form.ids)
     values = read_values(ids.meant, sheet.column(sheet.value_column), form.classes)
-    findings = diagnosed(about_ids.DIAGNOSES, ids)
-    findings += diagnosed(about_values.OF_NAMES if form.classes else about_values.OF_NUMBERS, values)
     agreement = compared(values, reference, form) if reference is not None else None
+    known = replace(ids, training=form.training, vouched=about_agreement.vouched(agreement))
+    findings = diagnosed(about_ids.DIAGNOSES, known)
+    findings += diagnosed(about_values.OF_NAMES if form.classes else about_values.OF_NUMBERS, values)
     if agreement is not None:
         findings += diagnosed(about_agreement.DIAGNOSES, agreement)
     return Examination(findings, len(sheet.rows), agreement)

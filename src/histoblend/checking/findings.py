@@ -31,18 +31,22 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis(Generic[Subject]):
-    """A row of a table of diagnoses; `look` says what it found, or nothing."""
+    """A row of a table of diagnoses; `look` says what it found, or nothing; `remedy` may hang on what is there."""
 
     key: str
     severity: Severity
     look: Callable[[Subject], str | None]
-    remedy: str
+    remedy: str | Callable[[Subject], str]
+
+    def advice(self, subject: Subject) -> str:
+        """What to do about it."""
+        return self.remedy if isinstance(self.remedy, str) else self.remedy(subject)
 
 
 def diagnosed(diagnoses: Sequence[Diagnosis[Subject]], subject: Subject) -> list[Finding]:
     """The findings of those diagnoses that hold, in their order."""
     looked = ((one, one.look(subject)) for one in diagnoses)
-    return [Finding(one.key, one.severity, found, one.remedy) for one, found in looked if found]
+    return [Finding(one.key, one.severity, found, one.advice(subject)) for one, found in looked if found]
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:

@@ -15,13 +15,15 @@ class Form:
         columns: names of the id and of the value column.
         ids: the ids to submit, in order; None where they are not known.
         classes: names of the classes where names are submitted; empty where numbers are.
-        source: where the ids are from, or what was looked at in vain.
+        source: whose test ids they are, or what was looked at in vain.
+        training: ids of the run's training patches; empty where there is no run.
     """
 
     columns: tuple[str, str] = ("id", "label")
     ids: tuple[str, ...] | None = None
     classes: tuple[str, ...] = ()
     source: str = ""
+    training: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,22 @@ class Ids:
         meant: as they were meant; all that follows joins by them.
         undone: by kind of damage the first ids that had it, as they stood; `counts`: how many had it.
         asked: the ids to submit, in order; None where they are not known.
+        training: ids of the run's training patches; empty where there is no run.
+        vouched: by which figure the values belong to their ids; empty where nothing says so.
     """
 
     meant: list[str]
     undone: dict[str, list[str]]
     counts: dict[str, int]
     asked: tuple[str, ...] | None
+    training: frozenset[str] = frozenset()
+    vouched: str = ""
+
+    @property
+    def foreign(self) -> list[str]:
+        """The ids nobody asked for, each once."""
+        asked = set(self.asked or ())
+        return list(dict.fromkeys(name for name in self.meant if name not in asked))
 
 
 def read_ids(cells: Sequence[str], asked: tuple[str, ...] | None) -> Ids:

@@ -13,6 +13,8 @@ from histoblend.checking.findings import Finding
 from histoblend.checking.form import Form, Reference
 
 WIDE = 100  # columns of the printed table
+IDS_BY = "--data FOLDER for the ids"
+DIRECTION_BY = "--output DIR of a run (and --against NAME) for the direction"
 STYLES = {"wrong": "bold red", "warning": "yellow"}
 
 
@@ -34,14 +36,14 @@ def held_against(form: Form, reference: Reference | None, examination: Examinati
     if form.ids is None:
         ids = f"Ids could not be checked: {form.source}."
     else:
-        ids = f"Ids: the {len(form.ids):,} of {form.source}."
+        ids = f"Ids: the {len(form.ids):,} test ids of {form.source}."
     return [ids, _agreement(reference, examination)]
 
 
 def _agreement(reference: Reference | None, examination: Examination) -> str:
     agreement = examination.agreement
     if reference is None:
-        return "Direction could not be checked: there is no model to hold it against (--against NAME --output DIR)."
+        return "Direction could not be checked: there is no model to hold it against."
     if agreement is None:
         return (
             f"Direction could not be checked against {reference.name}: too few patches in common, or (nearly) all "
@@ -57,10 +59,11 @@ def verdict(form: Form, examination: Examination) -> str:
     warnings = f"{counts['warning']} warning{'' if counts['warning'] == 1 else 's'}"
     if not examination.ready:
         return f"NOT ready to submit: {counts['wrong']} wrong, {warnings}."
-    unchecked = [
-        what for what, known in (("ids", form.ids), ("direction", examination.agreement)) if known is None
-    ]
-    said = f"Ready to submit{f', with {warnings}' if counts['warning'] else ''}"
-    return (
-        f"{said}, as far as could be seen: {' and '.join(unchecked)} unchecked." if unchecked else f"{said}."
-    )
+    looked = ((form.ids, "ids", IDS_BY), (examination.agreement, "direction", DIRECTION_BY))
+    unchecked = [(what, by) for known, what, by in looked if known is None]
+    said = f"with {warnings}" if counts["warning"] else ""
+    if not unchecked:
+        return f"Ready to submit{f', {said}' if said else ''}."
+    names, ways = (" and ".join(words) for words in zip(*unchecked, strict=True))
+    found = f"nothing wrong was found in the rest{f', {said}' if said else ''}"
+    return f"NOT fully checked: {names} could not be looked at; {found}. To do: {ways}."

@@ -14,6 +14,7 @@ SEPARATORS = (";", "\t", "|", ",")
 """Tried in this order: ids and numbers hold none of the first three, and a decimal comma looks like the last."""
 LOOKED_AT = 50  # lines
 INDEX_NAMES = ("", "index")
+OUR_VALUES = "probability"  # in our own tables of predictions, which hold logits too
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Sheet:
         header: names as they stand; empty where the first line holds data.
         rows: cells of every other line that has the right number of them.
         ragged: numbers of the lines that have not, as an editor counts them.
+        trailing: whether every line ends in a separator, with nothing behind it.
+        repeated: numbers of the lines that hold the header again.
         decimal_comma: whether numbers are written with one; `rows` hold them with a point.
         id_column, value_column: their places in `rows`; None where there is no such column.
         line_ends: ``LF``, ``CRLF``, ``CR`` or ``mixed``.
@@ -38,6 +41,8 @@ class Sheet:
     id_column: int | None
     value_column: int | None
     line_ends: str
+    trailing: bool = False
+    repeated: tuple[int, ...] = ()
 
     def column(self, place: int | None) -> list[str]:
         """All cells of a column."""
@@ -67,6 +72,11 @@ def sheet_of(text: str, form: Form) -> Sheet:
     numbered = _lines(text, separator)
     header = _header(numbered[0][1], form) if numbered else ()
     body = numbered[1:] if header else numbered
+    header, body, trailing = _without_trailing(header, body)
+    repeated = tuple(number for number, row in body if header and tuple(row) == header)
+    body = [(number, row) for number, row in body if number not in repeated]
+    if header and len(header) + 1 == _usual_width(body) and not any(is_index_name(name) for name in header):
+        header = ("", *header) if _numbers_rows(body, header) else header
     width = len(header) or _usual_width(body)
     body, joined = _decimals_joined(body, width if header else 2)
     width = 2 if joined and not header else width
@@ -83,7 +93,25 @@ def sheet_of(text: str, form: Form) -> Sheet:
         id_column=id_column,
         value_column=value_column,
         line_ends=_line_ends(text),
+        trailing=trailing,
+        repeated=repeated,
     )
+
+
+def _without_trailing(
+    header: tuple[str, ...], body: list[tuple[int, list[str]]]
+) -> tuple[tuple[str, ...], list[tuple[int, list[str]]], bool]:
+    """Header and lines without the empty cell that all lines end in, and whether there was one."""
+    if not body or any(len(row) < 3 or row[-1] for _, row in body):
+        return header, body, False
+    kept = [(number, row[:-1]) for number, row in body]
+    return (header[:-1] if header and not header[-1] else header), kept, True
+
+
+def _numbers_rows(body: list[tuple[int, list[str]]], header: tuple[str, ...]) -> bool:
+    """Whether the cell that the header lacks numbers the rows, as R writes it: 1, 2, 3."""
+    first = [row[0] for _, row in body if len(row) == len(header) + 1]
+    return first == [str(number + 1) for number in range(len(first))]
 
 
 def _usual_width(body: Sequence[tuple[int, list[str]]]) -> int:
@@ -174,6 +202,7 @@ def _columns(
     first = _id_column(names, rows, usable, form)
     rest = [place for place in usable if place != first]
     named = [place for place in rest if names[place] == form.columns[1].lower()]
+    named += [place for place in rest if names[place] == OUR_VALUES]
     if named_by_place:
         rest = rest[-1:]
     return first, next(iter(named or rest), None)

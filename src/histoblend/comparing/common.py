@@ -22,7 +22,7 @@ class Common:
         names: of the sides.
         rows: id, label, slide of the patches; `folds` int (patches, sides): of each side's own split.
         logits: float64 (patches, sides, outputs).
-        same_folds: whether all were made on one split.
+        same_folds: whether all were made on one split; `patches`: in all folds of the first one's, finished or not.
         ground: of the first side.
         notes: what is to be said of it, in sentences.
     """
@@ -32,6 +32,7 @@ class Common:
     folds: np.ndarray
     logits: np.ndarray
     same_folds: bool
+    patches: int
     ground: Ground
     notes: tuple[str, ...]
 
@@ -90,6 +91,7 @@ def common_ground(sides: Sequence[Side]) -> Common:
         np.stack(folds, axis=1),
         logits,
         same,
+        sides[0].patches,
         ground_of(rows, sides[0].run.folds.policy),
         tuple(_notes(sides, rows, same)),
     )

@@ -68,6 +68,7 @@ def differing(settings: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
 
     Keys of one section that some lack, as parameters of another network, share a row: ``network.(others)``.
     """
+    settings = _without_empty_sections(settings)
     keys = dict.fromkeys(key for one in settings for key in one)
     values = {key: [str(one.get(key, ABSENT)) for one in settings] for key in keys}
     found = {key: row for key, row in values.items() if len(set(row)) > 1}
@@ -78,6 +79,12 @@ def differing(settings: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
         own = [key for key in lacked if key.split(".")[0] == section]
         shared[own[0] if len(own) == 1 else f"{section}.(others)"] = [_listed(one, own) for one in settings]
     return dict(sorted(shared.items(), key=lambda item: list(found).index(_first(item[0], found))))
+
+
+def _without_empty_sections(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """An empty list, as of no augmentation, is nothing where others have keys of that section."""
+    sections = {key.split(".")[0] for one in settings for key in one if "." in key}
+    return [{key: value for key, value in one.items() if value or key not in sections} for one in settings]
 
 
 def _listed(settings: Mapping[str, Any], keys: Sequence[str]) -> str:

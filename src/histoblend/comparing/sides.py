@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from histoblend.artifacts.checks import read_split
-from histoblend.artifacts.forms import RunNote, read_form
+from histoblend.artifacts.checks import check_fold_scores, check_scores, read_split
+from histoblend.artifacts.forms import Done, RunNote, read_form, read_metrics
+from histoblend.artifacts.stored_scores import said_by_run
 from histoblend.comparing.costs import Cost, cost_of
 from histoblend.comparing.settings import blend_settings, experiment_settings
 from histoblend.errors import ArtifactRefusal, ConfigRefusal, nearest
@@ -20,7 +21,7 @@ from histoblend.inference.tables import read_out_of_fold, table_logits
 from histoblend.leaderboard import opened_output
 from histoblend.predicting.known_models import finished_folds
 from histoblend.training.task import check_whole
-from histoblend.workspace import ExperimentFolder, Workspace, read_json
+from histoblend.workspace import EnsembleFolder, ExperimentFolder, Workspace, read_json
 from histoblend.yaml_files import read_yaml
 
 EXPERIMENTS, ENSEMBLES = "experiments", "ensembles"
@@ -35,7 +36,7 @@ class Side:
         run: what the last run in its output folder worked on.
         rows: id, label, slide, fold of the patches it has predictions for, sorted as folds.csv.
         logits: float64 (rows, outputs).
-        all_folds: whether every fold is there.
+        patches: in all folds, finished or not.
         settings: key -> value, of an experiment or of a blend.
     """
 
@@ -45,9 +46,14 @@ class Side:
     run: RunNote
     rows: pd.DataFrame
     logits: np.ndarray
-    all_folds: bool
+    patches: int
     settings: dict[str, Any]
     cost: Cost
+
+    @property
+    def all_folds(self) -> bool:
+        """Whether every fold is there."""
+        return len(self.rows) == self.patches
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ def read_sides(asked: Sequence[str], output: Path | None, environment: Mapping[s
         raise ConfigRefusal(
             f"Only {', '.join(asked) or 'nothing'} to compare.", "two names or more", "histoblend compare A B"
         )
-    places = [_by_path(one) or _by_name(one, opened_output(output, environment)) for one in asked]
+    places = [_place(one, output, environment) for one in asked]
     for number, place in enumerate(places):
         if place.folder.resolve() in [other.folder.resolve() for other in places[:number]]:
             raise ConfigRefusal(
@@ -99,12 +105,24 @@ def _shown(places: Sequence[_Place]) -> list[str]:
     return [longer[at] if names.count(name) > 1 else name for at, name in enumerate(names)]
 
 
-def _by_path(asked: str) -> _Place | None:
-    """A folder under experiments/ or ensembles/ of any output folder; None where it is none."""
+def _place(asked: str, output: Path | None, environment: Mapping[str, str]) -> _Place:
+    """A folder under experiments/ or ensembles/ of any output folder, else a name in `output`."""
     folder = Path(asked).absolute()
-    if not folder.is_dir() or folder.parent.name not in (EXPERIMENTS, ENSEMBLES):
-        return None
-    return _Place(asked, Workspace(folder.parents[1]), folder.parent.name, folder.name)
+    if folder.is_dir() and folder.parent.name in (EXPERIMENTS, ENSEMBLES):
+        return _Place(asked, Workspace(folder.parents[1]), folder.parent.name, folder.name)
+    inside = [part for part in (EXPERIMENTS, ENSEMBLES) if (folder / part).is_dir()]
+    if inside:
+        raise ConfigRefusal(
+            f"{asked} is an output folder: it holds many experiments and blends.",
+            "one of them",
+            f"name it by its folder, such as {Path(asked) / inside[0] / 'NAME'}.",
+        )
+    if len(Path(asked).parts) > 1:
+        raise ConfigRefusal(
+            f"{asked} is {'no folder of an experiment or a blend' if folder.exists() else 'not there'}.",
+            "a name of the ranking, or DIR/experiments/NAME or DIR/ensembles/NAME of any output folder DIR",
+        )
+    return _by_name(asked, opened_output(output, environment))
 
 
 def _by_name(asked: str, workspace: Workspace) -> _Place:
@@ -130,18 +148,29 @@ def _side(place: _Place, shown: str) -> Side:
     if place.part == ENSEMBLES:
         blend = workspace.ensemble(place.name)
         table = read_out_of_fold(blend.out_of_fold, folds)
+        _check_stored(blend, table, run)
         kind, settings = "blend", blend_settings(read_json(blend.weights))
         cost = Cost()
     else:
         folder = workspace.experiment(place.name)
         table = _experiment_table(folder, folds)
+        tasks = finished_folds(folder)
+        check_fold_scores(folder.folder, [read_form(task.done, Done) for task in tasks], table)
+        _check_stored(folder, table, run)
         content = read_yaml(folder.config)
         kind = "external" if is_external(folder) else _role(content)
         settings, cost = experiment_settings(content), cost_of(folder)
     rows = folds.set_index("id").loc[table["id"]].reset_index()
-    return Side(
-        shown, kind, workspace, run, rows, table_logits(table), len(rows) == len(folds), settings, cost
-    )
+    return Side(shown, kind, workspace, run, rows, table_logits(table), len(folds), settings, cost)
+
+
+def _check_stored(folder: ExperimentFolder | EnsembleFolder, table: pd.DataFrame, run: RunNote) -> None:
+    """Hold the stored score, if it is of these folds, against the predictions, as the report does."""
+    if not folder.metrics.exists():  # a run that has not come to its end
+        return
+    metrics = read_metrics(folder.metrics)
+    if set(metrics.folds) == set(table["fold"]):
+        check_scores(folder.metrics, metrics, table, said_by_run(run))
 
 
 def _run_of(workspace: Workspace) -> RunNote:

@@ -14,7 +14,7 @@ from histoblend.comparing.gallery import write_gallery
 from histoblend.comparing.settings import differing
 from histoblend.comparing.sides import Side, read_sides
 from histoblend.comparing.verdict import Comparison, beside, compared, p_words, short, verdict
-from histoblend.errors import ConfigRefusal, DataRefusal
+from histoblend.errors import ConfigRefusal, DataRefusal, MachineRefusal
 from histoblend.evaluation.uncertainty import Estimate, Interval
 from histoblend.reporting.comparison_table import (
     printed_costs,
@@ -52,6 +52,7 @@ def compare(request: CompareRequest, display: Display, environment: Mapping[str,
         ConfigRefusal: a name that is unknown or stands there twice, fewer than two, or no place for the picture.
         ArtifactRefusal: predictions are missing, damaged or of other data.
         DataRefusal: `data` is not there, or not the data.
+        MachineRefusal: the picture that was asked for cannot be written.
     """
     if request.data is not None and not request.data.exists():
         raise DataRefusal(
@@ -71,9 +72,16 @@ def compare(request: CompareRequest, display: Display, environment: Mapping[str,
     if table.empty:
         display.tell("They rank every patch alike: there is neither a table nor a picture.")
         return comparison
-    write_csv(picture.with_suffix(".csv"), table)
-    display.tell(f"Table: {picture.with_suffix('.csv')}, the {len(table):,} patches farthest apart")
-    display.tell(write_gallery(picture, table, sides, request.data, environment))
+    try:
+        write_csv(picture.with_suffix(".csv"), table)
+        display.tell(f"Table: {picture.with_suffix('.csv')}, the {len(table):,} patches farthest apart")
+        display.tell(write_gallery(picture, table, sides, request.data, environment))
+    except MachineRefusal as refusal:
+        if request.to is not None:
+            raise MachineRefusal(
+                refusal.found, refusal.expected, "name another place: --to FILE.png"
+            ) from refusal
+        display.warn(f"No table or picture was written: {refusal.found} --to FILE.png puts them elsewhere.")
     return comparison
 
 
@@ -93,7 +101,11 @@ def _show_scores(comparison: Comparison, sides: Sequence[Side], display: Display
     run, common = sides[0].run, comparison.common
     mark = " (SYNTHETIC patches)" if run.data.synthetic else ""
     title = f"{len(common.rows):,} patches of {run.data.name}{mark}, folds by {run.folds.policy}, out of fold"
-    display.show(printed_scores(score_rows(comparison), title, common.names[0]))
+    several = bool(comparison.accuracies)
+    display.show(printed_scores(score_rows(comparison), title, common.names[0], several))
+    if several:
+        shares = zip(common.names, comparison.accuracies, strict=True)
+        display.tell(f"Accuracy: {', '.join(f'{name} {short(share)}' for name, share in shares)}.")
     for place, one in enumerate(comparison.against):
         display.tell(verdict(comparison, place))
         if one.correlation < 1 and (sentence := beside(one)):
@@ -115,7 +127,7 @@ def score_rows(comparison: Comparison) -> list[list[str]]:
     for estimate, one in zip(comparison.estimates[1:], comparison.against, strict=True):
         found = one.difference
         gain = f"{short(found.gain, signed=True)}{_bracket(found.interval, 4)}"
-        rows.append([one.name, _bracketed(estimate), gain, p_words(found.p_value), f"{one.correlation:.3f}"])
+        rows.append([one.name, _bracketed(estimate), gain, p_words(found.p_value), short(one.correlation, 3)])
     return rows
 
 
@@ -138,7 +150,7 @@ def _show_settings(sides: Sequence[Side], display: Display) -> None:
         found = differing([side.settings for side in group])
         names = [side.name for side in group]
         if found:
-            display.show(printed_settings(found, names, what))
+            display.show(printed_settings(found, names, what, display.console.width))
         else:
             display.tell(f"The settings of {' and '.join(names)} are the same.")
     if len({side.kind == "blend" for side in sides}) > 1:
@@ -163,7 +175,7 @@ def _show_costs(sides: Sequence[Side], display: Display) -> None:
 
 def _show_disagreements(table: pd.DataFrame, common: Common, sides: Sequence[Side], display: Display) -> None:
     classes = list(sides[0].run.data.classes)
-    of_class = classes[1] if len(classes) == 2 else "of its own class"
+    of_class = classes[1] if len(classes) == 2 else None
     rows = [
         [
             str(row["id"]),

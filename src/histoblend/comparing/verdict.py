@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import spearmanr
 
+from histoblend.blending.diversity import spearman
 from histoblend.comparing.common import Common
 from histoblend.evaluation.auc import fold_aucs
 from histoblend.evaluation.delong import paired_test
@@ -22,7 +22,8 @@ class Against:
         difference: AUC of the side minus that of the first, paired.
         naive_p: DeLong's, as if patches were independent; None where it is the leading test, or more classes.
         folds: Nadeau and Bengio's test over folds; None on different splits or one fold only.
-        correlation: Spearman's, of the ranks within fold.
+        correlation: Spearman's, as in the audit of a blend: of ranks within fold; of more than two classes over the
+            log-odds of each class against the rest.
     """
 
     name: str
@@ -34,30 +35,44 @@ class Against:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that is told of the sides; `against` holds all but the first."""
+    """Everything that is told of the sides; `against` holds all but the first.
+
+    Attributes:
+        accuracies: shares of patches whose most probable class is theirs; of more than two classes only.
+    """
 
     common: Common
     estimates: tuple[Estimate, ...]
     against: tuple[Against, ...]
     aucs_by_fold: dict[int, list[float]]
+    accuracies: tuple[float, ...] = ()
 
 
 def compared(common: Common) -> Comparison:
     """All tests; by fold only where all sides were made on one split and a fold holds every class."""
     ground, logits = common.judged()
     found = differences(ground, logits, 0)
-    ranks = common.ranks
+    ranks, alike = common.ranks, spearman(logits, ground.folds)
     against = tuple(
         Against(
             common.names[place],
             found[place],
             _naive(common, ranks, place),
             _over_folds(common, place),
-            float(spearmanr(ranks[:, 0], ranks[:, place]).statistic),
+            float(alike[0, place]),
         )
         for place in range(1, len(common.names))
     )
-    return Comparison(common, tuple(estimates(ground, logits)), against, _by_fold(common))
+    return Comparison(
+        common, tuple(estimates(ground, logits)), against, _by_fold(common), _accuracies(common)
+    )
+
+
+def _accuracies(common: Common) -> tuple[float, ...]:
+    if common.logits.shape[2] == 1:
+        return ()
+    right = common.logits.argmax(axis=2) == common.rows["label"].to_numpy()[:, None]
+    return tuple(float(share) for share in right.mean(axis=0))
 
 
 def _naive(common: Common, ranks: np.ndarray, place: int) -> float | None:
@@ -69,9 +84,8 @@ def _naive(common: Common, ranks: np.ndarray, place: int) -> float | None:
 def _over_folds(common: Common, place: int) -> FoldTest | None:
     if not common.same_folds or len(np.unique(common.ground.folds)) < 2:
         return None
-    return fold_difference_test(
-        common.ground.labels, common.ground.folds, common.logits[:, place], common.logits[:, 0]
-    )
+    labels, folds = common.ground.labels, common.ground.folds
+    return fold_difference_test(labels, folds, common.logits[:, place], common.logits[:, 0], common.patches)
 
 
 def _by_fold(common: Common) -> dict[int, list[float]]:

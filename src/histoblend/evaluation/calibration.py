@@ -57,7 +57,10 @@ def platt(labels: np.ndarray, logits: np.ndarray) -> Map:
 
 
 def isotonic(labels: np.ndarray, logits: np.ndarray) -> Map:
-    """The rising step function of least squares; never nearer to 0 or 1 than its number of patches can tell."""
+    """Rising and piecewise linear through the steps of least squares; its plateaus make ties.
+
+    Never nearer to 0 or 1 than its number of patches can tell.
+    """
     least = 1 / (len(labels) + 2)
     model = IsotonicRegression(y_min=least, y_max=1 - least, out_of_bounds="clip").fit(logits[:, 0], labels)
     return lambda given: np.asarray(model.predict(given[:, 0]))[:, None]

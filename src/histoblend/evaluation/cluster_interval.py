@@ -6,6 +6,15 @@ truth in 80 to 93 % of draws, Student's t around the logit of the AUC with clust
 97 %, the same with the effective clusters (`effective_clusters`) in 90 to 99 %, which is what is used; DeLong's, which
 takes patches as independent, in 24 to 72 %. What is missed lies below: slides on which a model fails are rare. The
 interval of a paired difference, by the same t, held it in 95 to 98 %.
+
+With AUCs of .93 to .995 a single fold of 6, 12 and 20 slides, 25 to 400 patches each (150 to 300 draws), held it in
+94 to 100 %. Five folds, dealt as here, of 20 slides and AUC .985 held it in 97 %, of 12 slides in 93.5 % (200 draws):
+folds of two or three slides differ in prevalence, ranks within them put the AUC itself .03 too low, and the interval
+is wide enough by chance. Folds dealt blindly to the labels of 12 slides held it in half of draws.
+
+The same rule makes the intervals of sensitivity and its like, on their own scale, and the bands of curves
+(resampled_counts.py). Of a sensitivity of .90 and .97 at a threshold that is given, with 12, 20 and 40 slides (400
+draws each), it held the truth in 94 to 95 %; clusters - 1 degrees of freedom in 84 to 89 %. Bands were not simulated.
 """
 
 from __future__ import annotations
@@ -36,19 +45,24 @@ def freedom(influence: np.ndarray) -> float:
     return float(np.clip(effective_clusters(influence), 1.0, max(1, len(influence) - 1)))
 
 
-def spread(draws: np.ndarray, clusters: int) -> float:
-    """Standard error from resamples, with the share that drawing with replacement loses; undefined ones (NaN) left out.
+def spread(draws: np.ndarray, clusters: int) -> np.ndarray:
+    """Standard error over resamples (resamples, ...), with the share that drawing with replacement loses: (...).
 
-    NaN where fewer than two are defined.
+    Resamples in which a figure is undefined (NaN) do not count; NaN where fewer than two are left.
     """
-    known = draws[~np.isnan(draws)]
-    return float(known.std(ddof=1) * np.sqrt(clusters / (clusters - 1))) if len(known) > 1 else float("nan")
+    enough = (~np.isnan(draws)).sum(axis=0) > 1
+    filled = np.where(enough, draws, 0.0)
+    lost = np.sqrt(clusters / (clusters - 1))
+    return np.asarray(np.where(enough, np.nanstd(filled, axis=0, ddof=1) * lost, np.nan))
 
 
-def on_logit_scale(draws: np.ndarray, patches: int) -> np.ndarray:
-    """Resampled AUCs as logits; a draw of 0 or 1 is moved inside by half a pair of classes alike in size."""
-    edge = 2 / patches**2
-    return np.asarray(logit(np.clip(draws, edge, 1 - edge)))
+def on_logit_scale(draws: np.ndarray, auc: float, clusters: int) -> np.ndarray:
+    """Resampled AUCs as logits; what is nearer to 0 or 1 than a share 1/clusters of the way from `auc` is moved there.
+
+    A resample without a fault has a logit without bound, and a standard error needs one. It comes from the clusters:
+    one taken from the patches would widen the interval where each patch is merely repeated.
+    """
+    return np.asarray(logit(np.clip(draws, auc / clusters, 1 - (1 - auc) / clusters)))
 
 
 def logit_limits(auc: float, error: float, degrees: float | None) -> tuple[float, float]:
@@ -67,11 +81,14 @@ def prediction_limits(
     fault, whose logit has no bound (simulated with 5 new slides: twice the width for the same coverage).
 
     Args:
-        seen: logits (resamples,) of resamples of the slides seen; `ahead`: of draws of the new ones; NaN if undefined.
+        seen: logits (resamples,) of resamples of the slides seen, all finite or NaN where undefined.
+        ahead: of draws of the new ones; infinite where all pairs are in one order, NaN where undefined.
     """
     centre = float(logit(auc))
     scattered = np.concatenate([ahead - (seen - centre), ahead + (seen - centre)])
-    quantiles = np.quantile(scattered[~np.isnan(scattered)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    quantiles = np.quantile(
+        scattered[~np.isnan(scattered)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf"
+    )  # a value that is there: between an infinite one and another there is nothing
     stretch = reach_of(degrees) / reach_of(None) * np.sqrt(clusters / (clusters - 1))
     low, high = expit(centre + stretch * (quantiles - centre))
     return float(low), float(high)

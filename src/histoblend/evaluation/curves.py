@@ -2,7 +2,8 @@
 
 The models of different folds are pooled on percentile ranks within fold, as the pooled AUC is: the area under the
 ROC curve is that AUC. Bands come from drawing slides anew, vertically at fixed false positive rate or recall; the
-scores stay as they are, so a band tells of the patches met, not of another training.
+scores stay as they are, so a band tells of the patches met, not of another training. It is as many standard errors
+wide as the interval of the AUC; where that is refused, there is no band.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_curve
 
-from histoblend.evaluation.auc import auc, one_vs_rest, ranks_within_folds
-from histoblend.evaluation.resampled_counts import reach_of, resampled_counts, spread
+from histoblend.evaluation.auc import LabelSplit, auc, one_vs_rest, ranks_within_folds
+from histoblend.evaluation.cautions import refusal
+from histoblend.evaluation.delong import influences
+from histoblend.evaluation.resampled_counts import RESAMPLES, drawn_clusters, reach_over, resampled_counts
+from histoblend.evaluation.slide_bootstrap import Clusters
 from histoblend.evaluation.uncertainty import Ground
 
 POINTS = 400  # of a drawn curve: no step is longer than 1/200 of the axes
@@ -27,8 +31,9 @@ class Curve:
     Attributes:
         x: false positive rate, or recall, rising; `y`: true positive rate, or precision; float64 (points,).
         area: AUC, or average precision, of all patches: not of the thinned points.
-        grid: where the band is known; `low`, `high`: its borders there, in [0, 1], 95 % at each place.
+        grid: where the band is known; `low`, `high`: its borders there, in [0, 1], 95 % at each place; NaN: no band.
         method: how the band was found; `clusters`: over how many draws of what.
+        warning: what is to be said of the band, or why there is none.
     """
 
     x: np.ndarray
@@ -39,6 +44,7 @@ class Curve:
     high: np.ndarray
     method: str
     clusters: int
+    warning: str | None
 
 
 @dataclass(frozen=True)
@@ -60,21 +66,44 @@ def pooled_curves(ground: Ground, logits: np.ndarray) -> dict[int, Curves]:
     }
 
 
+@dataclass(frozen=True)
+class _Ranked:
+    """What both curves of a class are made of; `clusters` are None and `influence` is empty without slides."""
+
+    ground: Ground
+    labels: np.ndarray
+    ranks: np.ndarray
+    clusters: Clusters | None
+    influence: np.ndarray
+
+    @property
+    def count(self) -> int:
+        return len(self.labels) if self.clusters is None else self.clusters.count
+
+
 def _curves(ground: Ground, labels: np.ndarray, scores: np.ndarray) -> Curves:
-    ranks = ranks_within_folds(scores, ground.folds)
+    ranks, clusters = ranks_within_folds(scores, ground.folds), drawn_clusters(ground)
+    ranked = _Ranked(ground, labels, ranks, clusters, _influence(labels, ranks, clusters))
     rates = roc_curve(labels, ranks, drop_intermediate=False)
-    share = float(labels.mean())
-    return Curves(_roc(ground, labels, ranks, rates), _precision_recall(ground, labels, ranks, rates), share)
+    return Curves(_roc(ranked, rates), _precision_recall(ranked, rates), float(labels.mean()))
+
+
+def _influence(labels: np.ndarray, ranks: np.ndarray, clusters: Clusters | None) -> np.ndarray:
+    """Of each cluster on the AUC; empty without clusters."""
+    if clusters is None:
+        return np.empty(0)
+    by_patch = influences(LabelSplit(labels), ranks)
+    return np.bincount(clusters.numbers, weights=by_patch, minlength=clusters.count)
 
 
 Rates = tuple[np.ndarray, np.ndarray, np.ndarray]
 """False and true positive rate at each threshold, the thresholds falling; the first is infinite: none is called."""
 
 
-def _roc(ground: Ground, labels: np.ndarray, ranks: np.ndarray, rates: Rates) -> Curve:
+def _roc(ranked: _Ranked, rates: Rates) -> Curve:
     false, true, thresholds = rates
     kept = thinned(false, true)
-    drawn_false, drawn_true, clusters = _resampled_rates(ground, labels, ranks, thresholds[kept[1:]])
+    drawn_false, drawn_true = _resampled_rates(ranked, thresholds[kept[1:]])
     start = np.zeros((len(drawn_false), 1))
     drawn = np.array(
         [
@@ -83,18 +112,15 @@ def _roc(ground: Ground, labels: np.ndarray, ranks: np.ndarray, rates: Rates) ->
         ]
     )
     middle = np.interp(GRID, false[kept], true[kept])
-    low, high = _borders(middle, drawn, clusters)
-    area = auc(labels, ranks)
-    return Curve(false[kept], true[kept], area, GRID, low, high, _method(ground), clusters)
+    return _banded(ranked, (false[kept], true[kept], auc(ranked.labels, ranked.ranks)), middle, drawn)
 
 
-def _precision_recall(ground: Ground, labels: np.ndarray, ranks: np.ndarray, rates: Rates) -> Curve:
+def _precision_recall(ranked: _Ranked, rates: Rates) -> Curve:
+    labels = ranked.labels
     false, recall, thresholds = (values[1:] for values in rates)
     precision = _precision(false * (labels == 0).sum(), recall * labels.sum())
     kept = thinned(recall, precision)
-    drawn_false, drawn_recall, clusters = _resampled_rates(
-        ground, labels, ranks, thresholds[kept], rate=False
-    )
+    drawn_false, drawn_recall = _resampled_rates(ranked, thresholds[kept], rate=False)
     drawn = np.array(
         [
             precision_at_recalls(
@@ -103,9 +129,9 @@ def _precision_recall(ground: Ground, labels: np.ndarray, ranks: np.ndarray, rat
             for negative, true in zip(drawn_false, drawn_recall, strict=True)
         ]
     )
-    low, high = _borders(precision_at_recalls(recall[kept], precision[kept]), drawn, clusters)
-    area = float(average_precision_score(labels, ranks))
-    return Curve(recall[kept], precision[kept], area, GRID, low, high, _method(ground), clusters)
+    middle = precision_at_recalls(recall[kept], precision[kept])
+    area = float(average_precision_score(labels, ranked.ranks))
+    return _banded(ranked, (recall[kept], precision[kept], area), middle, drawn)
 
 
 def _precision(false: np.ndarray, true: np.ndarray) -> np.ndarray:
@@ -122,30 +148,37 @@ def precision_at_recalls(recall: np.ndarray, precision: np.ndarray) -> np.ndarra
 
 
 def _resampled_rates(
-    ground: Ground, labels: np.ndarray, ranks: np.ndarray, thresholds: np.ndarray, rate: bool = True
-) -> tuple[np.ndarray, np.ndarray, int]:
+    ranked: _Ranked, thresholds: np.ndarray, rate: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """Negatives and positives called at each threshold (falling, the last calls all), in each resample.
 
     Returns:
-        Two arrays float64 (resamples, thresholds), as rates or as counts, and the number of clusters.
+        Two arrays float64 (resamples, thresholds), as rates or as counts.
     """
     bins = len(thresholds)
-    place = np.searchsorted(-thresholds, -ranks)
-    counts, clusters = resampled_counts(ground, labels * bins + place, 2 * bins)
-    called = counts.reshape(len(counts), 2, bins).cumsum(axis=2)
+    place = np.searchsorted(-thresholds, -ranked.ranks)
+    counts = resampled_counts(ranked.labels * bins + place, 2 * bins, ranked.clusters)
+    called = counts.reshape(RESAMPLES, 2, bins).cumsum(axis=2)
     if rate:
         with np.errstate(invalid="ignore"):
             called = called / called[:, :, -1:]  # NaN where a resample lacks a class
-    return called[:, 0], called[:, 1], clusters
+    return called[:, 0], called[:, 1]
 
 
-def _borders(middle: np.ndarray, drawn: np.ndarray, clusters: int) -> tuple[np.ndarray, np.ndarray]:
-    half = spread(drawn, clusters) * reach_of(clusters)
-    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
-
-
-def _method(ground: Ground) -> str:
-    return f"bootstrap of {ground.clusters_are}"
+def _banded(
+    ranked: _Ranked, curve: tuple[np.ndarray, np.ndarray, float], middle: np.ndarray, drawn: np.ndarray
+) -> Curve:
+    """The curve (x, y, area) with its band around `middle` (grid,), from resamples `drawn` (resamples, grid)."""
+    ground, method = ranked.ground, f"bootstrap of {ranked.ground.clusters_are}"
+    reason = refusal(ranked.labels, ranked.clusters, ground.clusters_are)
+    if not reason and not 0 < auc(ranked.labels, ranked.ranks) < 1:
+        reason = "All pairs are in one order, so nothing says how far new ones could be from it."
+    if reason:
+        none = np.full(len(GRID), np.nan)
+        return Curve(*curve, GRID, none, none, method, ranked.count, reason)
+    found = reach_over(ground, drawn, ranked.clusters, ranked.influence)
+    low, high = np.clip(middle - found.half, 0, 1), np.clip(middle + found.half, 0, 1)
+    return Curve(*curve, GRID, low, high, method, ranked.count, found.warning)
 
 
 def thinned(x: np.ndarray, y: np.ndarray, points: int = POINTS) -> np.ndarray:

@@ -60,14 +60,16 @@ def corrected_t(values: np.ndarray, test_over_train: float | None = None, level:
     return FoldTest(mean, error, mean / error, folds - 1, p_value, mean - reach, mean + reach, level)
 
 
-def fold_mean_test(labels: np.ndarray, folds: np.ndarray, logits: np.ndarray) -> FoldTest:
-    """The mean of the folds' AUCs of out-of-fold logits (n, outputs), with its interval; its p means nothing."""
-    return corrected_t(np.array(list(fold_aucs(labels, logits, folds).values())))
-
-
 def fold_difference_test(
-    labels: np.ndarray, folds: np.ndarray, first: np.ndarray, second: np.ndarray
+    labels: np.ndarray, folds: np.ndarray, first: np.ndarray, second: np.ndarray, patches: int
 ) -> FoldTest:
-    """The mean over folds of the first member's AUC minus the second's, of logits (n, outputs) each."""
+    """The mean over folds of the first member's AUC minus the second's, of logits (n, outputs) each.
+
+    Args:
+        patches: of the whole split, of which the model of a fold was trained on all but those of its fold; more than
+            n where some folds are not there.
+    """
     ours, theirs = fold_aucs(labels, first, folds), fold_aucs(labels, second, folds)
-    return corrected_t(np.array([ours[fold] - theirs[fold] for fold in ours]))
+    tested = len(labels) / len(ours)
+    ratio = tested / (patches - tested) if len(ours) > 1 else None
+    return corrected_t(np.array([ours[fold] - theirs[fold] for fold in ours]), ratio)

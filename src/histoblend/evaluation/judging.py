@@ -74,9 +74,9 @@ def interval_of_auc(judged: Judged, place: int) -> Interval:
         low, high = logit_limits(auc, error / (auc * (1 - auc)), None)
         return _interval(judged, (low, high, error), None)
     member, count = judged.members[place], judged.clusters.count
-    scaled = on_logit_scale(member.draws, len(judged.ground.labels))
-    low, high = logit_limits(auc, spread(scaled, count), freedom(member.influence))
-    return _interval(judged, (low, high, spread(member.draws, count)), member)
+    scaled = on_logit_scale(member.draws, auc, count)
+    low, high = logit_limits(auc, float(spread(scaled, count)), freedom(member.influence))
+    return _interval(judged, (low, high, float(spread(member.draws, count))), member)
 
 
 def difference_of(judged: Judged, place: int, reference: int) -> Difference:
@@ -104,7 +104,7 @@ def _paired(judged: Judged, place: int, reference: int) -> tuple[Resampled | Non
         pair = judged.covariance[np.ix_([place, reference], [place, reference])]
         return None, float(np.sqrt(max(0.0, np.trace(pair) - pair[0, 1] - pair[1, 0]))), None
     member = _minus(judged.members[place], judged.members[reference])
-    return member, spread(member.draws, judged.clusters.count), freedom(member.influence)
+    return member, float(spread(member.draws, judged.clusters.count)), freedom(member.influence)
 
 
 def _minus(one: Resampled, other: Resampled) -> Resampled:

@@ -25,7 +25,8 @@ class Metrics:
     auc_pooled: float
     """Over all patches predicted, on ranks within fold."""
     auc_fold_mean: float
-    auc_fold_std: float
+    auc_fold_std: float | None
+    """Over folds; None with fewer than two, which say nothing of how they differ."""
     auc_by_fold: dict[str, float] = field(default_factory=dict)
     tta_gain: float | None = None
     """Mean over folds of the AUC with all views minus that with one."""
@@ -92,7 +93,7 @@ def areas(table: pd.DataFrame) -> dict[str, Any]:
         "accuracy": float(np.mean(logits.argmax(axis=1) == labels)) if several else None,
         "auc_pooled": pooled_auc(labels, logits, folds),
         "auc_fold_mean": float(values.mean()),
-        "auc_fold_std": float(values.std(ddof=1)) if len(values) > 1 else 0.0,
+        "auc_fold_std": float(values.std(ddof=1)) if len(values) > 1 else None,
         "auc_by_fold": {str(fold): value for fold, value in by_fold.items()},
         "folds": list(by_fold),
     }

@@ -2,7 +2,8 @@
 
 The threshold of a fold is read off the out-of-fold logits of the other folds and then applied to that fold, so the
 sensitivity that is reached is an honest one and differs from the one that was asked for; it bears the cost of fold
-models that are not calibrated to each other, too. Intervals are of the patches met, with the thresholds as they are.
+models that are not calibrated to each other, too. Intervals are of the patches met, with the thresholds as they are;
+where no interval can be had its limits are NaN, with the reason in its warning.
 """
 
 from __future__ import annotations
@@ -14,8 +15,16 @@ from scipy.stats import binomtest
 from sklearn.metrics import roc_curve
 
 from histoblend.errors import ArtifactRefusal, ConfigRefusal
-from histoblend.evaluation.cluster_interval import ENOUGH_CLUSTERS
-from histoblend.evaluation.resampled_counts import reach_of, resampled_counts, spread
+from histoblend.evaluation.cautions import about_clusters, refusal
+from histoblend.evaluation.cluster_interval import FEWEST_HOLDING_A_CLASS
+from histoblend.evaluation.judging import METHODS, NOTHING
+from histoblend.evaluation.resampled_counts import (
+    cluster_counts,
+    drawn_clusters,
+    reach_over,
+    resampled_counts,
+)
+from histoblend.evaluation.slide_bootstrap import Clusters
 from histoblend.evaluation.uncertainty import LEVEL, Ground, Interval
 from histoblend.inference.predict import sigmoid
 
@@ -30,7 +39,10 @@ MEASURES = ("sensitivity", "specificity", "positive predictive value", "negative
 
 @dataclass(frozen=True)
 class Measure:
-    """A share and its interval; NaN and None where nothing is there to take a share of."""
+    """A share and its interval; NaN and None where nothing is there to take a share of.
+
+    The limits of the interval are NaN where none can be had; its warning says why.
+    """
 
     value: float
     interval: Interval | None
@@ -122,15 +134,20 @@ def _probability(logit: float) -> float:
 def _measures(ground: Ground, positive: np.ndarray) -> dict[str, Measure]:
     """The four measures of the calls `positive` 0/1 (n,)."""
     cells = ground.labels * 2 + positive
-    counts = np.bincount(cells, minlength=4).astype(np.float64)
-    drawn, clusters = (None, None) if ground.slides is None else resampled_counts(ground, cells, 4)
-    result = {}
-    for name, pair in _pairs(counts).items():
-        if drawn is None or clusters is None:
-            result[name] = _wilson(*pair)
-        else:
-            result[name] = _clustered(pair, _pairs(drawn.T)[name], clusters)
-    return result
+    pairs = _pairs(np.bincount(cells, minlength=4).astype(np.float64))
+    clusters = drawn_clusters(ground)
+    if clusters is None:
+        return {name: _wilson(*pair) for name, pair in pairs.items()}
+    reason = refusal(ground.labels, clusters, ground.clusters_are)
+    drawn = _pairs(resampled_counts(cells, 4, clusters).T)
+    by_cluster = _pairs(cluster_counts(cells, 4, clusters).T)
+    return {
+        name: Measure(
+            float(_share(*pair)),
+            _over_clusters(ground, clusters, (pair, drawn[name], by_cluster[name]), reason),
+        )
+        for name, pair in pairs.items()
+    }
 
 
 def _pairs(counts: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -153,22 +170,41 @@ def _wilson(right: np.ndarray, wrong: np.ndarray) -> Measure:
     share = float(right / patches)
     found = binomtest(int(right), patches).proportion_ci(LEVEL, method="wilson")
     error = float(np.sqrt(share * (1 - share) / patches))
-    interval = Interval(float(found.low), float(found.high), error, LEVEL, "Wilson", patches, None)
-    return Measure(share, interval)
+    warning = about_clusters("patches", None, None)
+    return Measure(
+        share, Interval(float(found.low), float(found.high), error, LEVEL, "Wilson", None, warning)
+    )
 
 
-def _clustered(
-    pair: tuple[np.ndarray, np.ndarray], drawn: tuple[np.ndarray, np.ndarray], clusters: int
-) -> Measure:
-    """Of slides drawn anew."""
-    value = float(_share(*pair))
+Pair = tuple[np.ndarray, np.ndarray]
+"""Right and wrong calls behind a measure: of all patches, by resample, or by cluster."""
+
+
+def _over_clusters(
+    ground: Ground, clusters: Clusters, counts: tuple[Pair, Pair, Pair], reason: str | None
+) -> Interval | None:
+    """Of clusters drawn anew; `counts` of all patches, by resample and by cluster; NaN for `reason`."""
+    pair, drawn, (right, wrong) = counts
+    value, what = float(_share(*pair)), ground.clusters_are
     if np.isnan(value):
-        return Measure(value, None)
-    error = float(spread(_share(*drawn), clusters))
-    half = error * reach_of(clusters)
-    low, high = max(0.0, value - half), min(1.0, value + half)
-    warning = f"Over {clusters} clusters only." if clusters < ENOUGH_CLUSTERS else None
-    return Measure(value, Interval(low, high, error, LEVEL, "slide bootstrap", clusters, warning))
+        return None
+    method = METHODS[what]
+    reason = reason or _nothing_to_tell(value, int((right + wrong > 0).sum()), what)
+    if reason:
+        return Interval(NOTHING, NOTHING, NOTHING, LEVEL, method, clusters.count, reason)
+    found = reach_over(ground, _share(*drawn), clusters, right - value * (right + wrong))
+    low, high = max(0.0, value - float(found.half)), min(1.0, value + float(found.half))
+    return Interval(low, high, float(found.error), LEVEL, method, clusters.count, found.warning)
+
+
+def _nothing_to_tell(value: float, holding: int, clusters_are: str) -> str | None:
+    """Why a share says nothing of other clusters: it is whole or nothing, or taken of patches of too few clusters."""
+    if holding < FEWEST_HOLDING_A_CLASS:
+        return f"A share of patches that lie in {holding} {clusters_are} has no interval."
+    if value in (0.0, 1.0):
+        whole = f"{100 * value:.0f} %"
+        return f"A share of {whole} has no interval: nothing says how far new {clusters_are} may lie from it."
+    return None
 
 
 def _share(right: np.ndarray, wrong: np.ndarray) -> np.ndarray:

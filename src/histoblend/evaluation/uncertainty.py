@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import logit
 
 from histoblend.evaluation.cautions import about_missing, joined
 from histoblend.evaluation.cluster_interval import LEVEL, freedom, on_logit_scale, prediction_limits, spread
@@ -66,7 +67,7 @@ def prediction_interval(ground: Ground, logits: np.ndarray, new_slides: int) -> 
     if judged.clusters is None or np.isnan(now.low):
         why = now.warning if judged.clusters else "No slide is known, so nothing says how slides differ."
         return _nothing(now, why)
-    member, count, rows = judged.members[0], judged.clusters.count, len(ground.labels)
+    member, count = judged.members[0], judged.clusters.count
     drawn = replace(judged.clusters, drawn=slide_counts(count, seed=SEED + 1, size=new_slides))
     fresh = resample(ground.labels, member_ranks(ground, logits), drawn).draws
     missing = about_missing(fresh, f"draws of {new_slides:,} {ground.clusters_are}")
@@ -75,8 +76,8 @@ def prediction_interval(ground: Ground, logits: np.ndarray, new_slides: int) -> 
         return _nothing(
             replace(now, method=method), f"{missing} So many that nothing is left to predict from."
         )
-    seen, ahead = (on_logit_scale(draws, rows) for draws in (member.draws, fresh))
-    low, high = prediction_limits(member.auc, seen, ahead, freedom(member.influence), count)
+    seen = on_logit_scale(member.draws, member.auc, count)
+    low, high = prediction_limits(member.auc, seen, logit(fresh), freedom(member.influence), count)
     error = float(np.hypot(now.standard_error, spread(fresh, count)))
     return Interval(low, high, error, LEVEL, method, count, joined([now.warning, missing]))
 

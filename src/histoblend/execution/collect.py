@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,13 +23,20 @@ from histoblend.inference.tables import (
 from histoblend.training.task import check_whole
 from histoblend.workspace import ExperimentFolder, read_json, write_json
 
+SAME = 1e-9  # of a logit or probability: what another version of numpy may change
+
 
 def collect_experiment(
-    folder: ExperimentFolder, kind: str, scoring: Scoring, about: dict[str, Any]
+    folder: ExperimentFolder,
+    kind: str,
+    scoring: Scoring,
+    about: dict[str, Any],
+    tell: Callable[[str], None],
 ) -> Metrics | None:
     """Join the finished folds of an experiment and write its tables and metrics; None if no fold is done.
 
-    Tables are written for a complete experiment only: a partial one has no prediction for some ids.
+    Tables are written for a complete experiment only: a partial one has no prediction for some ids. Where one was
+    there that does not follow from the folds, `tell` hears that it is replaced.
 
     Raises:
         ArtifactRefusal: a file of a finished fold is damaged.
@@ -39,6 +48,9 @@ def collect_experiment(
     table, test = _joined(folder, numbers, scoring)
     complete = len(numbers) == folds["fold"].nunique()
     if complete:
+        for path, right in ((folder.out_of_fold, table), (folder.test, test)):
+            if path.exists() and not _follows(path, right):
+                tell(f"Rewritten: {path}, which did not follow from its folds.")
         write_out_of_fold(folder.out_of_fold, table, folds)
         write_test(folder.test, test, scoring.test_ids)
     metrics = Metrics(
@@ -52,6 +64,16 @@ def collect_experiment(
     )
     write_json(folder.metrics, asdict(metrics))
     return metrics
+
+
+def _follows(path: Path, right: pd.DataFrame) -> bool:
+    """Whether a table that is there is the one just joined from the folds, but for the last digits of its scores."""
+    try:
+        there = pd.read_csv(path, dtype={"id": str}, float_precision="round_trip")
+        pd.testing.assert_frame_equal(there, right, check_dtype=False, rtol=0, atol=SAME)
+    except (OSError, ValueError, AssertionError):
+        return False
+    return True
 
 
 def _joined(

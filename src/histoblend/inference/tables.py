@@ -14,6 +14,7 @@ import pandas as pd
 
 from histoblend.errors import ArtifactRefusal, some
 from histoblend.inference.predict import probabilities
+from histoblend.restoring import remedy_for
 from histoblend.workspace import write_csv
 
 OUT_OF_FOLD_KEYS = ["id", "label", "fold"]
@@ -57,35 +58,34 @@ def check_table(table: pd.DataFrame, keys: list[str], ids: pd.Series, what: str)
     Raises:
         ArtifactRefusal: it does not.
     """
-    remedy = "move its folder away and run again."
     scores = score_columns(_outputs(table))
     columns = [*keys, *scores]
     if list(table.columns) != columns:
-        raise ArtifactRefusal(f"{what} has the columns {list(table.columns)}.", str(columns), remedy)
+        raise _refusal(what, f" has the columns {list(table.columns)}.", str(columns))
     twice = table["id"][table["id"].duplicated()].unique()
     if len(twice):
-        raise ArtifactRefusal(
-            f"{what} holds ids more than once: {some(list(twice))}.", "each id once", remedy
-        )
+        raise _refusal(what, f" holds ids more than once: {some(list(twice))}.", "each id once")
     present, wanted = set(table["id"]), set(ids)
     if missing := sorted(wanted - present):
-        raise ArtifactRefusal(f"{what} lacks ids: {some(missing)}.", f"all {len(wanted):,} ids", remedy)
+        raise _refusal(what, f" lacks ids: {some(missing)}.", f"all {len(wanted):,} ids")
     if extra := sorted(present - wanted):
-        raise ArtifactRefusal(f"{what} holds foreign ids: {some(extra)}.", "only ids of this data", remedy)
+        raise _refusal(what, f" holds foreign ids: {some(extra)}.", "only ids of this data")
     numbers = [pd.to_numeric(table[score], errors="coerce").astype("float64") for score in scores]
     broken = table["id"][~np.isfinite(numbers).all(axis=0)]
     if len(broken):
-        raise ArtifactRefusal(
-            f"{what} holds no finite number for {some(list(broken))}.", "finite logits", remedy
-        )
+        raise _refusal(what, f" holds no finite number for {some(list(broken))}.", "finite logits")
     said, expected = np.stack(numbers[len(numbers) // 2 :], axis=1), probabilities(table_logits(table))
     torn = table["id"][(np.abs(said - expected) > SAME_PROBABILITY).any(axis=1)]
     if len(torn):
-        raise ArtifactRefusal(
-            f"{what}: logit and probability contradict each other for {some(list(torn))}.",
+        raise _refusal(
+            what,
+            f": logit and probability contradict each other for {some(list(torn))}.",
             "the sigmoid (or softmax) of the logits as probability",
-            remedy,
         )
+
+
+def _refusal(what: str, found: str, expected: str) -> ArtifactRefusal:
+    return ArtifactRefusal(f"{what}{found}", expected, remedy_for(Path(what)))
 
 
 def write_out_of_fold(path: Path, table: pd.DataFrame, folds: pd.DataFrame) -> None:
@@ -112,10 +112,10 @@ def _check_out_of_fold(table: pd.DataFrame, folds: pd.DataFrame, what: str) -> N
         found = pd.to_numeric(joined[column], errors="coerce")  # one word makes words of a whole column
         wrong = joined["id"][found != joined[f"{column}_expected"]]
         if len(wrong):
-            raise ArtifactRefusal(
-                f"{what} has another {column} than folds.csv for {some(list(wrong))}.",
+            raise _refusal(
+                what,
+                f" has another {column} than folds.csv for {some(list(wrong))}.",
                 f"the same {column}",
-                "restore the file that is wrong, or move its folder away and run again.",
             )
 
 
@@ -137,11 +137,9 @@ def read_test(path: Path, ids: pd.Series) -> pd.DataFrame:
 
 
 def _read(path: Path) -> pd.DataFrame:
+    if not path.exists():
+        raise _refusal(str(path), " is not there.", "a table of predictions")
     try:
         return pd.read_csv(path, dtype={"id": str}, float_precision="round_trip")
     except (OSError, ValueError) as error:
-        raise ArtifactRefusal(
-            f"{path} cannot be read: {error}.",
-            "a table of predictions",
-            "move its folder away and run again.",
-        ) from error
+        raise _refusal(str(path), f" cannot be read: {error}.", "a table of predictions") from error

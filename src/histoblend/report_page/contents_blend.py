@@ -6,6 +6,8 @@ import numpy as np
 
 from histoblend.artifacts.artifacts import Artifacts
 from histoblend.artifacts.forms import BlendAudit, RuleAudit
+from histoblend.blending.decision import ERRORS
+from histoblend.competition.contract import HCD
 from histoblend.report_page.blocks import Block, Cell, Column, Section, TableBlock, Words
 from histoblend.report_page.figures import (
     Estimated,
@@ -21,9 +23,7 @@ HOW = (
     "Every rule was judged on folds its weights were not learned from: weights from all folds but one, "
     "scored on that one. In sample is the score on the very patches the weights were learned from; it "
     "flatters by the optimism. Gain is the cross-fitted AUC less that of the equal-weight mean of logits, on "
-    "the same patches. The equal mean is kept unless another rule gains more than twice the standard error "
-    "of that difference and the interval of its gain lies above 0: weights tuned on one fold or on a public leaderboard have lowered private scores in "
-    "this competition."
+    "the same patches."
 )
 
 
@@ -40,13 +40,37 @@ def blend_section(artifacts: Artifacts) -> Section:
             ),
             "verdict",
         ),
-        Words(HOW),
+        Words(f"{HOW} {_decides(audit)} {_tuned(artifacts)}"),
     ]
     if audit.warning and (artifacts.lead is None or audit.warning != artifacts.lead.interval.warning):
         blocks.append(Words(audit.warning, "warning"))
     blocks += [_table(audit), *_gains(audit), *_weights(audit), *_finals(audit)]
     blocks += [*_correlation(audit), *_contributions(audit), *_gated(audit)]
     return Section("blend", TITLE, tuple(blocks))
+
+
+def _decides(audit: BlendAudit) -> str:
+    """What auto asks of a rule before it takes it."""
+    errors = ERRORS.get(audit.clusters_are)
+    if errors is None:
+        return (
+            "Where no slide is known, auto keeps the equal mean: folds share slides, so gains look surer than "
+            "they are."
+        )
+    times = "twice" if errors == 2 else f"{errors:g} times"
+    return (
+        f"Left to auto, the equal mean is kept unless another rule gains more than {times} the standard error of "
+        f"that difference between {audit.clusters_are} and the interval of its gain lies above 0."
+    )
+
+
+def _tuned(artifacts: Artifacts) -> str:
+    where = (
+        "this competition"
+        if artifacts.run.data.layout == HCD
+        else "Kaggle's Histopathologic Cancer Detection"
+    )
+    return f"Weights tuned on one fold or on a public leaderboard have lowered private scores in {where}."
 
 
 def _unaudited(artifacts: Artifacts) -> list[Block]:

@@ -15,8 +15,9 @@ from histoblend.evaluation.calibration import (
     reliability,
 )
 from histoblend.evaluation.curves import Curve as Measured
-from histoblend.evaluation.curves import Curves, pooled_curves
+from histoblend.evaluation.curves import pooled_curves
 from histoblend.evaluation.operating_points import MEASURES, OperatingPoint, operating_points
+from histoblend.evaluation.uncertainty import Interval
 from histoblend.inference.predict import probabilities
 from histoblend.report_page.blocks import Cell, Column, Section, TableBlock, Words
 from histoblend.report_page.figures import (
@@ -29,7 +30,6 @@ from histoblend.report_page.figures import (
 from histoblend.report_page.wording import known, number_cell, score, share, words_cell
 
 MOST_CURVES = 5
-NO_BAND = "There is no band, for the same reason that there is no interval."
 MAPS = {NONE: "as predicted", "temperature": "after temperature scaling", "platt": "after Platt scaling"}
 MAPS["isotonic"] = "after isotonic regression"
 
@@ -50,11 +50,10 @@ def curves_section(artifacts: Artifacts) -> Section:
         chosen = [lead, *alone][:MOST_CURVES]
         hardest = {one.name: pooled_curves(artifacts.ground(one), one.logits)[1] for one in chosen}
         what = "Out-of-fold predictions, on ranks within each fold; the area under a ROC curve is the ranking's AUC."
-    banded = known(lead.interval.low)
-    roc = [_curve(name, one.roc, banded) for name, one in hardest.items()]
-    recall = [_curve(name, one.precision_recall, banded) for name, one in hardest.items()]
+    roc = [_curve(name, one.roc) for name, one in hardest.items()]
+    recall = [_curve(name, one.precision_recall) for name, one in hardest.items()]
     first = next(iter(hardest.values()))
-    words = Words(f"{what} {_band(first) if banded else NO_BAND}")
+    words = Words(f"{what} {_band(first.roc)}")
     return Section("curves", title, (words, roc_figure(roc), precision_recall_figure(recall, first.share)))
 
 
@@ -63,17 +62,24 @@ def _class(name: str) -> str:
     return f"class {name}" if name.isdigit() else name
 
 
-def _curve(name: str, one: Measured, banded: bool) -> Curve:
+def _curve(name: str, one: Measured) -> Curve:
     """The curve with its band, where there is one, at its own places."""
-    low, high = (np.interp(one.x, one.grid, edge) if banded else None for edge in (one.low, one.high))
-    return Curve(name, one.x, one.y, one.area, low, high)
+    low, high = (edge if _has_band(one) else None for edge in (one.low, one.high))
+    return Curve(name, one.x, one.y, one.area, low, high, one.grid)
 
 
-def _band(curves: Curves) -> str:
+def _has_band(one: Measured) -> bool:
+    return bool(np.isfinite(one.low).any())
+
+
+def _band(one: Measured) -> str:
+    """What the band is, and what is to be said of it; or why there is none."""
+    if not _has_band(one):
+        return f"There is no band. {one.warning}"
     return (
         "The band is where the curve would lie, 19 times of 20 at each place, with other slides "
-        f"({curves.roc.method}, {curves.roc.clusters:,} of them)."
-    )
+        f"({one.method}, {one.clusters:,} of them). {one.warning or ''}"
+    ).strip()
 
 
 def calibration_section(artifacts: Artifacts) -> Section:
@@ -122,7 +128,7 @@ def _calibration_words(lead: Candidate, best: str) -> str:
     )
     return (
         "Each fold was calibrated by a map learned on the other folds, so nothing is judged on patches it "
-        f"was learned from. {advice}{ranks} AUC, and so the leaderboard, hardly depends on calibration; "
+        f"was learned from. {advice}{ranks} AUC hardly depends on calibration; "
         "thresholds and people do."
     )
 
@@ -178,7 +184,14 @@ def points_section(artifacts: Artifacts) -> Section:
     )
     rows = tuple(_point_row(one) for one in found)
     table = TableBlock("What a threshold reaches", columns, rows)
-    return Section("points", title, (Words(about), table))
+    return Section("points", title, (Words(about), table, *_warnings(found)))
+
+
+def _warnings(points: list[OperatingPoint]) -> tuple[Words, ...]:
+    """What is to be said of the intervals of a table, each once; nothing where nothing is."""
+    intervals = [one.measures[name].interval for one in points for name in MEASURES]
+    said = dict.fromkeys(one.warning for one in intervals if one is not None and one.warning)
+    return (Words(" ".join(said), "warning"),) if said else ()
 
 
 def _point_row(point: OperatingPoint) -> tuple[Cell, ...]:
@@ -190,6 +203,12 @@ def _point_row(point: OperatingPoint) -> tuple[Cell, ...]:
     cells = []
     for name in MEASURES:
         one = point.measures[name]
-        interval = f" ({100 * one.interval.low:.0f}–{100 * one.interval.high:.0f})" if one.interval else ""
-        cells.append(number_cell(one.value, f"{share(one.value)}{interval}"))
+        cells.append(number_cell(one.value, f"{share(one.value)}{_within(one.interval)}"))
     return (words_cell(asked), number_cell(point.threshold, f"{point.threshold:.3g}"), *cells)
+
+
+def _within(interval: Interval | None) -> str:
+    """The limits behind a share; nothing where there are none."""
+    if interval is None or not known(interval.low):
+        return ""
+    return f" ({100 * interval.low:.0f}–{100 * interval.high:.0f})"

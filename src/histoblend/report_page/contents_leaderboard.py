@@ -1,4 +1,4 @@
-"""What a leaderboard may say of the chosen predictions: an interval for a score on new slides."""
+"""What new slides, and a leaderboard where there is one, may say of the chosen predictions: an interval."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from histoblend.evaluation.uncertainty import Interval, prediction_interval
 from histoblend.leaderboard import agreement
 from histoblend.ledger import SCORES
 from histoblend.report_page.blocks import Block, Column, Section, TableBlock, Words
+from histoblend.report_page.fold_shares import lowered
 from histoblend.report_page.wording import between, number_cell, score, share, words_cell
 from histoblend.reporting.ranking import ranking_table
 
@@ -20,24 +21,45 @@ FACTORS = (0.5, 1.0, 2.0)  # of the number of new slides that is guessed
 
 @dataclass(frozen=True)
 class Expected:
-    """Intervals for the score of `candidate` on that many new slides, by number; `guess` is the likeliest number."""
+    """Intervals for the score of `candidate` on that many new slides, by number; `guess` is the likeliest number.
+
+    `scored_elsewhere`: whether there is a leaderboard; `lowered`: by how much the pooled AUC reads low, 0 where it does
+    not.
+    """
 
     candidate: Candidate
     patches: int
     guess: int
     intervals: dict[int, Interval]
     clusters_are: str
+    scored_elsewhere: bool
+    lowered: float
 
     @property
     def sentence(self) -> str:
         """The likeliest interval in words, with what it takes for granted."""
         interval = self.intervals[self.guess]
+        where = "the leaderboard" if self.scored_elsewhere else f"new {self.clusters_are}"
         return (
-            f"On the leaderboard, expect {self.candidate.name} to score "
-            f"{between(interval.low, interval.high)} ({share(interval.level, 0)}), if its {self.patches:,} "
+            f"On {where}, expect {self.candidate.name} to score "
+            f"{between(interval.low, interval.high)} ({share(interval.level, 0)}{self._centre}), if its {self.patches:,} "
             f"test patches come from about {self.guess:,} new {self.clusters_are} of the same kind as those "
-            "trained on. How many there are is not known: this supposes as many patches a slide as in "
-            "training."
+            f"trained on.{self._guessed}"
+        )
+
+    @property
+    def _guessed(self) -> str:
+        if self.clusters_are == "patches":
+            return ""
+        return " How many there are is not known: this supposes as many patches a slide as in training."
+
+    @property
+    def _centre(self) -> str:
+        if not self.lowered:
+            return ""
+        return (
+            f"; centred on the pooled AUC, which reads about {self.lowered:.3f} low here because folds differ in "
+            "their shares of the classes, so look to the upper half"
         )
 
 
@@ -51,22 +73,29 @@ def expected_scores(artifacts: Artifacts) -> Expected | None:
     guess = max(2, round(patches * clusters / len(lead.table)))
     numbers = sorted({max(2, round(guess * factor)) for factor in FACTORS})
     intervals = {number: prediction_interval(ground, lead.logits, number) for number in numbers}
-    return Expected(lead, patches, guess, intervals, ground.clusters_are)
+    return Expected(
+        lead,
+        patches,
+        guess,
+        intervals,
+        ground.clusters_are,
+        artifacts.scored_elsewhere,
+        lowered(lead, artifacts),
+    )
 
 
 def leaderboard_section(artifacts: Artifacts, expected: Expected | None) -> Section:
-    """What to expect on a leaderboard, and what it has answered."""
+    """What to expect on new slides and on a leaderboard, and what one has answered."""
     blocks: list[Block] = []
     if expected is None:
         blocks.append(
-            Words(
-                "There is nothing to expect on a leaderboard: no test patches, or no complete predictions "
-                "yet."
-            )
+            Words("There is nothing to expect: no test patches to be scored, or no complete predictions yet.")
         )
     else:
-        blocks += [Words(expected.sentence), *_warned(expected), _table(expected), Words(_limits(expected))]
-        blocks += _held_out(expected)
+        blocks += [*_held_out(expected), Words(expected.sentence), *_warned(expected), _table(expected)]
+        blocks.append(Words(_limits(expected)))
+    if not artifacts.scored_elsewhere:
+        return Section("leaderboard", "What to expect on new slides", tuple(blocks))
     return Section("leaderboard", "What to expect on a leaderboard", (*blocks, *_answered(artifacts)))
 
 
@@ -97,10 +126,15 @@ def _table(expected: Expected) -> TableBlock:
 
 
 def _limits(expected: Expected) -> str:
+    public = (
+        " A public leaderboard scores a part of the test patches: if it takes whole slides, the upper row is "
+        "for it; if it draws patches from all slides, the row set apart."
+        if expected.scored_elsewhere
+        else ""
+    )
     return (
         "This is wider than the interval of the cross-validated AUC: it holds the luck of the slides trained "
-        "on and that of the slides to come. A public leaderboard scores a part of the test patches, so fewer "
-        "slides and a wider range: take the upper row. Not in it: other scanners or stains than those "
+        f"on and that of the slides to come.{public} Not in it: other scanners or stains than those "
         "trained on, which lower scores; and test predictions that are the mean of all folds' networks, "
         "which raises them a little."
     )
@@ -115,7 +149,7 @@ def _held_out(expected: Expected) -> list[Block]:
     return [
         Words(
             f"On test patches whose labels are known here and were not trained on, {expected.candidate.name} scores "
-            f"{score(found)}: {where} of that range."
+            f"{score(found)}: {where} the range below."
         )
     ]
 

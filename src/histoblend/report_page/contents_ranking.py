@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,6 +12,7 @@ from histoblend.evaluation.uncertainty import Difference, differences, ground_of
 from histoblend.inference.tables import table_logits
 from histoblend.report_page.blocks import Block, Cell, Column, Section, TableBlock, Words
 from histoblend.report_page.figures import Estimated, fold_dots_figure, interval_figure
+from histoblend.report_page.fold_shares import below_fold_mean
 from histoblend.report_page.wording import between, gain, known, number_cell, score, share, words_cell
 
 MOST_PAIRS = 16  # candidates whose difference from the leading one is looked into
@@ -43,7 +45,9 @@ def ranking_section(artifacts: Artifacts, leads: Mapping[str, Difference]) -> Se
     rows = tuple(_row(place, one, artifacts, leads) for place, one in enumerate(artifacts.ranked))
     marked = tuple(place for place, one in enumerate(artifacts.ranked) if one is lead)
     table = TableBlock("Ranking by AUC on out-of-fold predictions", _columns(artifacts), rows, marked)
-    blocks: list[Block] = [Words(_about(artifacts)), table, _intervals(artifacts)]
+    gap = below_fold_mean(lead, artifacts) if lead is not None else ""
+    blocks: list[Block] = [Words(_about(artifacts)), table, *([Words(gap)] if gap else [])]
+    blocks.append(_intervals(artifacts))
     return Section("ranking", "Ranking", tuple(blocks))
 
 
@@ -69,17 +73,23 @@ def _columns(artifacts: Artifacts) -> tuple[Column, ...]:
     return (
         Column("#", True, "Place among those with all folds finished."),
         Column("name"),
-        Column("kind", False, KINDS),
         Column("AUC", True, "Pooled over all patches, on ranks within each fold."),
-        Column("95 % interval", True, "Where the AUC would lie on other slides of the same kind."),
         Column(
-            "difference", True, "From the row set apart, paired on the same patches, with its 95 % interval."
+            "95 % interval",
+            True,
+            "The values of the AUC over all slides of this kind that agree with these slides.",
+        ),
+        Column(
+            "difference",
+            True,
+            "From the row set apart, paired on the same patches; below it its 95 % interval.",
         ),
         Column("mean of folds", True, "Mean of the folds' AUCs."),
         *(several if artifacts.several else ()),
         Column("TTA", True, "AUC gained by averaging several views of each patch, mean of folds."),
         *(held_out if _held_out(artifacts) else ()),
         Column("folds", False, "Finished folds."),
+        Column("kind", False, KINDS),
     )
 
 
@@ -98,9 +108,6 @@ def _row(
             place + 1 if metrics.complete else None, str(place + 1) if metrics.complete else "partial"
         ),
         words_cell(one.name),
-        words_cell(
-            ", ".join([metrics.kind, *(name for mark, name in MARKS.items() if metrics.about.get(mark))])
-        ),
         number_cell(metrics.auc_pooled, score(metrics.auc_pooled)),
         number_cell(one.interval.low, between(one.interval.low, one.interval.high)),
         _difference(leads.get(one.name), one is artifacts.lead),
@@ -108,14 +115,20 @@ def _row(
         *(several if artifacts.several else ()),
         number_cell(metrics.tta_gain, gain(metrics.tta_gain)),
         *(held_out if _held_out(artifacts) else ()),
-        words_cell(" ".join(map(str, metrics.folds))),
+        words_cell("all" if metrics.complete else " ".join(map(str, metrics.folds))),
+        words_cell(
+            ", ".join([metrics.kind, *(name for mark, name in MARKS.items() if metrics.about.get(mark))])
+        ),
     )
 
 
 def _difference(lead: Difference | None, itself: bool) -> Cell:
     if lead is None or itself:
         return Cell("–", float("nan"))
-    return number_cell(lead.gain, f"{gain(lead.gain)} ({between(lead.interval.low, lead.interval.high)})")
+    if math.isnan(lead.interval.low):
+        return number_cell(lead.gain, gain(lead.gain))
+    bounds = between(lead.interval.low, lead.interval.high, 4)
+    return number_cell(lead.gain, f"{gain(lead.gain)}\n{bounds}")
 
 
 def _intervals(artifacts: Artifacts) -> Block:
@@ -148,7 +161,7 @@ def folds_section(artifacts: Artifacts) -> Section:
 
 
 def _spread(artifacts: Artifacts) -> str:
-    best = artifacts.ranked[0]
+    best = artifacts.lead or artifacts.ranked[0]
     by_fold = best.metrics.auc_by_fold
     if len(by_fold) < 2:
         return f"One fold is finished: its AUC is {score(best.metrics.auc_pooled)}."

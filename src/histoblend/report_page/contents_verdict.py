@@ -1,4 +1,4 @@
-"""What ran on which data, and what came of it, in words."""
+"""What came of a run, and what ran on which data, in words."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from histoblend.report_page.wording import between, gain, in_words, listed, scor
 def verdict_section(
     artifacts: Artifacts, expected: Expected | None, leads: Mapping[str, Difference]
 ) -> Section:
-    """The first thing read: data, verdict, what is unfinished."""
-    blocks: list[Block] = [Words(_data(artifacts)), Words(_run(artifacts))]
+    """The first thing read: verdict, what is unfinished, then what ran on which data."""
+    blocks: list[Block] = []
     lead = artifacts.lead
     if lead is not None:
         blocks.append(Words(f"{_lead(artifacts, lead)} {_race(artifacts, lead, leads)}".strip(), "verdict"))
@@ -31,7 +31,8 @@ def verdict_section(
         blocks.append(Words(_at_work(artifacts), "warning"))
     if artifacts.notes:
         blocks.append(Words(" ".join(artifacts.notes), "warning"))
-    return Section("verdict", "What ran, and what came of it", tuple(blocks))
+    blocks += [Words(_data(artifacts)), Words(_run(artifacts))]
+    return Section("verdict", "What came of it, and what ran", tuple(blocks))
 
 
 def _data(artifacts: Artifacts) -> str:

@@ -134,8 +134,8 @@ def _words(candidate: Candidate, artifacts: Artifacts) -> str:
         else f" It was trained in {trained} and is computed in {PRECISION} here."
     )
     outline = (
-        " The label is about the outlined centre, a ninth of the patch: where less of the map lies in it, "
-        "the surroundings decided."
+        " The label is about the outlined centre, a ninth of the patch: a map spread evenly would have "
+        f"{share_of(1 / 9, 0)} in it."
         if artifacts.classes == TUMOUR_CLASSES
         else ""
     )

@@ -10,6 +10,7 @@ from histoblend.artifacts.artifacts import Artifacts
 from histoblend.artifacts.pixels import NoPixels, Pixels, find_pixels
 from histoblend.artifacts.reading import read_artifacts
 from histoblend.competition.contract import TUMOUR_CLASSES
+from histoblend.errors import MachineRefusal
 from histoblend.leaderboard import opened_output
 from histoblend.report_page.contents import report_page
 from histoblend.report_page.contents_patches import Shown
@@ -17,7 +18,7 @@ from histoblend.report_page.explaining import explanation
 from histoblend.report_page.gallery import Chosen, confidently_wrong, gallery, hard_for_all, judged
 from histoblend.report_page.render import render
 from histoblend.reporting.progress import Display
-from histoblend.workspace import write_text
+from histoblend.workspace import Workspace, write_text
 
 LARGEST = 5_000_000  # bytes of the page
 PATCHES = 8  # of each gallery
@@ -52,10 +53,23 @@ def write_report(request: ReportRequest, display: Display, environment: Mapping[
     if len(html.encode()) > LARGEST:
         display.warn("The page would be larger than 5 MB with its patches, so they are left out.")
         html = render(report_page(artifacts, _without_pictures(shown)))
-    path = request.to or workspace.report
-    write_text(path, html)
-    display.tell(f"{len(html.encode()) / 1e6:.1f} MB, opens from disk without a network.")
+    path = _page(request, workspace)
+    display.tell(
+        f"Writing one page of {len(html.encode()) / 1e6:.1f} MB that opens from disk without a network."
+    )
+    try:
+        write_text(path, html)
+    except MachineRefusal as refusal:
+        remedy = f"write it elsewhere: ./run.sh report --output {workspace.folder} --to FILE."
+        raise MachineRefusal(refusal.found, "a place this user may write to, with room", remedy) from refusal
     return path
+
+
+def _page(request: ReportRequest, workspace: Workspace) -> Path:
+    """Where the page goes: the file that was named, or index.html in the folder that was."""
+    if request.to is None:
+        return workspace.report
+    return request.to / workspace.report.name if request.to.is_dir() else request.to
 
 
 def _shown(artifacts: Artifacts, data: Path | None, environment: Mapping[str, str]) -> Shown:
@@ -96,8 +110,13 @@ def _about(artifacts: Artifacts, chosen: list[Chosen], pixels: Pixels) -> str:
         if lead.weights is not None and "rank" in lead.weights.rule
         else ""
     )
+    called = (
+        ", the most probable class being the call"
+        if artifacts.several
+        else f", {artifacts.classes[1]} being called above .5"
+    )
     return (
-        f"Patches that {lead.name} called wrong, by its out-of-fold probability: networks that never saw "
+        f"Patches that {lead.name} called wrong, by its out-of-fold probability{called}: networks that never saw "
         f"them spoke.{ranks}{outline} Wrong with confidence means either that something is to be learned "
         "from them or that the label is wrong. Below each: its label, what was called, the first digits of "
         f"its id. Pixels from {pixels.source}."

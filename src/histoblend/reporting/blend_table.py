@@ -20,7 +20,7 @@ def printed_audit(audit: dict[str, Any]) -> Table:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    for heading in ("rule", "cross-fitted", "in sample", "optimism", "gain ± se"):
+    for heading in ("rule", "cross-fitted", "in sample", "optimism", "gain [95 %]"):
         table.add_column(heading, justify="left" if heading == "rule" else "right", no_wrap=True)
     for row in sorted(audit["rules"], key=lambda row: -row["auc_cross_fitted"]):
         chosen = row["rule"] == audit["chosen"]
@@ -41,15 +41,17 @@ def _cells(row: dict[str, Any], chosen: bool) -> list[str]:
 def _gain(row: dict[str, Any]) -> str:
     if row["rule"] == "logit_mean":
         return "the reference"
-    gain, error = row["gain"], row["gain_standard_error"]
-    return f"{gain:+.4f} ± {'?' if error is None else f'{error:.4f}'}"
+    low, high = row["gain_low"], row["gain_high"]
+    interval = "?" if low is None or high is None else f"{low:+.4f}, {high:+.4f}"
+    return f"{row['gain']:+.4f} [{interval}]"
 
 
 def _caption(audit: dict[str, Any]) -> str:
-    """What the columns mean, and on how many clusters the standard errors rest."""
+    """What the columns mean, and on how many clusters the intervals rest."""
     clusters = "" if audit["clusters"] is None else f", {audit['clusters']} {audit['clusters_are']}"
+    learning = "a gate is learned, so all rules learn" if audit["gated"] else "only of rules that learn"
     return (
         "cross-fitted: each fold by weights learned on the others\n"
-        "optimism: in sample less cross-fitted; only of rules that learn\n"
-        f"gain: over logit_mean, ± its standard error{clusters}"
+        f"optimism: in sample less cross-fitted; {learning}\n"
+        f"gain: over logit_mean, with its 95 % interval{clusters}"
     )

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from rich import box
 from rich.table import Table
 
+from histoblend.reporting.fit_width import natural_width
+
 LONGEST_ID = 12  # characters of an id that are printed; the CSV has all
 WHOLE = ("id", "label", "slide", "p", "fold")  # columns that are never folded
 SHOWN = 12  # rows of disagreements; the CSV has all
@@ -30,8 +32,12 @@ def _table(title: str, headings: Mapping[str, str], caption: str | None = None) 
     return table
 
 
-def printed_scores(rows: Sequence[Sequence[str]], title: str, first: str) -> Table:
-    """Name, AUC with interval, difference to the first with interval, p, rank correlation with the first."""
+def printed_scores(rows: Sequence[Sequence[str]], title: str, first: str, several: bool = False) -> Table:
+    """Name, AUC with interval, difference to the first with interval, p, rank correlation with the first.
+
+    Args:
+        several: whether there are more than two classes, so that it is said what AUC and ranks are of them.
+    """
     headings = {
         "name": "left",
         "AUC [95 %]": "right",
@@ -40,6 +46,8 @@ def printed_scores(rows: Sequence[Sequence[str]], title: str, first: str) -> Tab
         "ranks": "right",
     }
     caption = f"ranks: Spearman's correlation with {first}, ranks taken within each fold"
+    if several:
+        caption += ", over the log-odds of each class\nAUC: mean over the classes, each against the rest"
     table = _table(title, headings, caption)
     for row in rows:
         table.add_row(*row)
@@ -63,11 +71,15 @@ def printed_folds(aucs: Mapping[int, Sequence[float]], names: Sequence[str]) -> 
     return table
 
 
-def printed_settings(differing: Mapping[str, Sequence[str]], names: Sequence[str], what: str) -> Table:
-    """One row a setting that is not the same in all."""
+def printed_settings(
+    differing: Mapping[str, Sequence[str]], names: Sequence[str], what: str, width: int
+) -> Table:
+    """One row a setting that is not the same in all; long values are folded to a terminal of `width` columns."""
     table = _table(f"Settings that differ, of {what}", {"setting": "left", **dict.fromkeys(names, "left")})
     for key, values in differing.items():
         table.add_row(_plain(key), *(_plain(value) for value in values))
+    if natural_width(table) > width:
+        table.width = width
     return table
 
 
@@ -82,13 +94,19 @@ def printed_costs(rows: Sequence[Sequence[str]]) -> Table:
     return table
 
 
-def printed_disagreements(rows: Sequence[Sequence[str]], names: Sequence[str], of_class: str) -> Table:
-    """The patches whose ranks are farthest apart: id, label, slide, one rank a side."""
+def printed_disagreements(rows: Sequence[Sequence[str]], names: Sequence[str], of_class: str | None) -> Table:
+    """The patches whose ranks are farthest apart: id, label, slide, one rank a side.
+
+    Args:
+        of_class: whose probability is ranked; None for that of each patch's own class.
+    """
     headings = {"id": "left", "label": "left", "slide": "left", **dict.fromkeys(names, "right")}
     table = _table(
         "Where they disagree most: percentile rank within the fold (*: suits the label best)",
         headings,
-        f"1 is the most likely {of_class} of its fold",
+        f"1: the most likely {of_class} of its fold"
+        if of_class
+        else "Patches are ranked by the odds of their own class, among all of their fold: 1 is the highest",
     )
     for row in rows[:SHOWN]:
         table.add_row(shortened(row[0]), *row[1:])

@@ -11,15 +11,26 @@ from rich.table import Table
 from histoblend.reporting.fit_width import widest_that_fits
 from histoblend.reporting.ranking import WIDE, about_intervals, number, with_interval
 
-LEFT_OUT: tuple[tuple[str, ...], ...] = ((), ("kind",), ("kind", "gap"), ("kind", "gap", "optimism"))
+MEAN = "folds: mean ± std"
+LEFT_OUT: tuple[tuple[str, ...], ...] = (
+    (),
+    ("kind",),
+    ("kind", "optimism"),
+    ("kind", MEAN),
+    ("kind", MEAN, "gap"),
+    ("kind", MEAN, "gap", "optimism"),
+)
 
 
-def printed_leaderboard(table: pd.DataFrame, width: int = WIDE) -> Table:
+def printed_leaderboard(table: pd.DataFrame, width: int = WIDE, chosen: str | None = None) -> Table:
     """The ranking (columns of ranking.csv) for a terminal of `width` columns, best cross-validated AUC first.
 
-    Columns that nothing is known for are left out, and where it is narrow kind, gaps, optimism and intervals.
+    Columns that nothing is known for are left out, and where it is narrow kind, means of folds, gaps, optimism and
+    intervals. The row of `chosen` is marked.
     """
-    choices = [_columns(table, interval=True), _columns(table, interval=False)]
+    marked = table.assign(name=[f"> {name}" if name == chosen else f"  {name}" for name in table["name"]])
+    named = table if chosen is None else marked
+    choices = [_columns(named, interval=True), _columns(named, interval=False)]
     drafts = [_drawn(table, columns, left_out) for columns in choices for left_out in LEFT_OUT]
     printed = widest_that_fits(drafts, width)
     printed.min_width = min(width, len(str(printed.title)))
@@ -55,6 +66,8 @@ def _columns(table: pd.DataFrame, interval: bool) -> dict[str, list[str]]:
         "name": [row["name"] for row in rows],
         "kind": [row["kind"] for row in rows],
         "CV AUC": [with_interval(row) if interval else number(row["auc_pooled"], ".4f") for row in rows],
+        "accuracy": [number(row["accuracy"], ".4f") for row in rows],
+        MEAN: [_fold_mean(row) for row in rows],
         "optimism": [_less(row, "auc_in_sample") for row in rows],
         "test*": [number(row["local_leaderboard"], ".4f") for row in rows],
         "public": [number(row["public_score"], ".4f") for row in rows],
@@ -63,6 +76,12 @@ def _columns(table: pd.DataFrame, interval: bool) -> dict[str, list[str]]:
         "gap ": [_less(row, "private_score") for row in rows],
     }
     return {heading: cells for heading, cells in columns.items() if any(cells)}
+
+
+def _fold_mean(row: dict[str, Any]) -> str:
+    """Mean of the folds' own AUCs; their standard deviation where there are several."""
+    several = " " in row["folds"]
+    return number(row["auc_fold_mean"], ".4f") + (f" ± {row['auc_fold_std']:.4f}" if several else "")
 
 
 def _less(row: dict[str, Any], column: str) -> str:

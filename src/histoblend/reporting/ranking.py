@@ -23,6 +23,7 @@ COLUMNS = [
 
 
 WIDE = 96  # columns of a terminal that is not known
+WIDE_GAP = 0.01  # between a pooled AUC and the mean of its folds: worth a word
 MAY_LACK = ("accuracy", "test*")  # columns that are left out where nothing is known for them
 
 
@@ -94,6 +95,14 @@ def about_intervals(table: pd.DataFrame) -> str:
     )
 
 
+def about_gap(table: pd.DataFrame) -> str:
+    """Why pooled AUCs lie below the mean of the folds, where one of a complete row clearly does; else nothing."""
+    whole = table[table["status"] == "complete"]
+    if not (whole["auc_fold_mean"] - whole["auc_pooled"] > WIDE_GAP).any():
+        return ""
+    return "AUC below the mean of folds: it compares patches across folds, whose shares of a class or sizes differ"
+
+
 def printed_ranking(table: pd.DataFrame, width: int = WIDE) -> Table:
     """The ranking for a terminal of `width` columns; a synthetic data set stands in its title.
 
@@ -117,15 +126,15 @@ DRAFTS: tuple[tuple[bool, tuple[str, ...]], ...] = (  # with intervals or not, a
 
 
 def _drawn(table: pd.DataFrame, columns: dict[str, list[str]], left_out: tuple[str, ...]) -> Table:
+    shown = {heading: cells for heading, cells in columns.items() if heading not in left_out}
     printed = Table(
         title=f"Ranking on {_data_set(table)}, folds by {table['slides_policy'].iloc[0]}{_mark(table)}",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
-        caption=_captions(table, columns),
+        caption=_captions(table, shown),
         caption_justify="left",
     )
-    shown = {heading: cells for heading, cells in columns.items() if heading not in left_out}
     for heading in shown:
         left = heading in ("name", "folds")
         printed.add_column(
@@ -147,7 +156,7 @@ def _mark(table: pd.DataFrame) -> str:
 def _captions(table: pd.DataFrame, columns: dict[str, list[str]]) -> str:
     """Everything below the table, a line each."""
     bracket = about_intervals(table) if "[" in "".join(columns["AUC"]) else ""
-    lines = [bracket, _caption(table)]
+    lines = [bracket, about_gap(table) if MEAN in columns else "", _caption(table)]
     if "test*" in columns:
         unseen = (
             "whose labels no training saw"

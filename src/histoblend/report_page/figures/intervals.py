@@ -117,7 +117,7 @@ def _caption(rows: Sequence[Estimated], measure: str, level: float, reference: f
         f"The mark is the {measure}, the bar its {100 * level:g} % interval: the values that agree with the data."
     ]
     if reference is None and len(rows) > 1:
-        lines.append("Where bars overlap widely, the order may be chance.")
+        lines.append("Overlap of these bars does not decide: the paired differences in the table do.")
     if reference is not None:
         lines.append(f"A bar that crosses the dashed line at {reference:g} does not rule that value out.")
     if any(row.chosen for row in rows):
