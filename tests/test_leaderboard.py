@@ -91,9 +91,7 @@ def test_what_is_submitted_is_marked_and_said_with_its_reason(output: Path):
     for path in (output / "submission.csv", output / "ensembles/old_mean/submission.csv"):
         path.write_text("id,label\n")
     text = shown(output)
-    assert (
-        "> old_mean" in row_of(text, "old_mean") and "> submission.csv: old_mean (no gain)." in text
-    )
+    assert "> old_mean" in row_of(text, "old_mean") and "> submission.csv: old_mean (no gain)." in text
     assert "0.9200 ± 0.0100" in row_of(text, "old_mean")
     (output / "submission.csv").write_text("another")
     assert "but submission.csv is not its file" in shown(output)

@@ -18,8 +18,8 @@ FORM = f"the columns name and public_score, private_score or both, others as you
 def read_ledger(path: Path) -> pd.DataFrame:
     """Scores by name: of several submissions of one name the last line that has a score, whole.
 
-    One of the two scores may have no column, and a line may end where nothing more is known. Columns besides name, public_score and private_score are nobody's
-    business here. No file: nothing is known.
+    One of the two scores may have no column, and a line may end where nothing more is known. Columns besides name,
+    public_score and private_score are nobody's business here. No file: nothing is known.
 
     Returns:
         float64 public_score, private_score (NaN where none is known), indexed by name.
@@ -35,7 +35,7 @@ def read_ledger(path: Path) -> pd.DataFrame:
     if "name" not in table or not there:
         lacking = "name" if "name" not in table else " or ".join(SCORES)
         raise ArtifactRefusal(
-            f"{path} lacks the column {lacking}; it has {', '.join(column for column in table if column != 'line')}.",
+            f"{path} lacks the column {lacking}; it has {', '.join(table.columns[:-1])}.",
             FORM,
             remedy,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from histoblend.artifacts.forms import Weights
 from histoblend.comparing.settings import ABSENT, blend_settings, differing, experiment_settings
 
 STEPS = [{"name": "D4", "p": 1.0}, {"name": "Blur", "limit": 3, "p": 0.1}]
@@ -67,7 +68,7 @@ def test_what_an_estimator_on_statistics_has_no_use_for_is_not_told():
 def test_blends_differ_in_rule_weights_and_seeds():
     mean = {"rule": "logit_mean", "weights": {"a": 0.5, "b": 0.5}, "members": {"a": ["a"], "b": ["b"]}}
     greedy = {"rule": "greedy", "weights": {"a": 1.0}, "members": {"a": ["a", "a.seed2"]}}
-    assert differing([blend_settings(mean), blend_settings(greedy)]) == {
+    assert differing([blend_settings(Weights(**mean)), blend_settings(Weights(**greedy))]) == {
         "rule": ["logit_mean", "greedy"],
         "weight of a": ["0.5", "1"],
         "weight of b": ["0.5", ABSENT],

@@ -30,7 +30,11 @@ def test_experiments_and_blends_by_name_with_what_they_cost(output: Any):
     vgg, blend = read(output, "vgg", "toy_greedy")
     assert (vgg.kind, blend.kind) == ("experiment", "blend")
     assert (vgg.cost.folds, vgg.cost.minutes, vgg.cost.images_per_second) == (3, 1.8, 101.0)
-    assert blend.cost.minutes is None
+    assert (blend.cost.folds, blend.cost.minutes, blend.cost.images_per_second) == (6, 3.6, None)
+    output.blend("toy_other", vgg=0.0, resnet=1.0)
+    assert read(output, "vgg", "toy_other")[1].cost.minutes == 1.8, "a member without weight costs nothing"
+    output.blend("toy_strange", unknown=1.0)
+    assert read(output, "vgg", "toy_strange")[1].cost.minutes is None
     np.testing.assert_array_equal(vgg.logits, output.logits(1.4, sum(map(ord, "vgg"))))
 
 

@@ -53,13 +53,14 @@ def _part(agreement: Agreement) -> str | None:
         return None
     usual, lowest = float(np.median(agreement.blocks)), min(agreement.blocks)
     error = (1 - usual**2) / np.sqrt(agreement.patches / len(agreement.blocks))
-    if lowest >= usual - max(0.3, 5 * error):
+    bound = usual - max(0.3, 5 * error)
+    low = [str(place + 1) for place, value in enumerate(agreement.blocks) if value < bound]
+    if not low:
         return None
-    place = agreement.blocks.index(lowest) + 1
-    return (
-        f"{_said(agreement, lowest)} in block {place} of {len(agreement.blocks)} of the sample's order, where {usual:+.2f} "
-        "is usual: a part is turned around or out of order."
-    )
+    where = f"block {', '.join(low)} of {len(agreement.blocks)} of the sample's order"
+    said = f"{_said(agreement, lowest)} in {where} (the lowest of them)" if len(low) > 1 else ""
+    said = said or f"{_said(agreement, lowest)} in {where}"
+    return f"{said}, where {usual:+.2f} is usual: a part is turned around or out of order."
 
 
 def _reordered(agreement: Agreement) -> str | None:

@@ -38,7 +38,7 @@ class Content:
 
     @cached_property
     def kind(self) -> str:
-        """``text``, ``utf-16``, ``empty``, ``xlsx``, ``binary``, ``JSON``, ``HTML`` or the kind of a known signature."""
+        """``text``, ``utf-16``, ``empty``, ``xlsx``, ``binary``, ``JSON``, ``HTML`` or that of a signature."""
         if not self.data.removeprefix(codecs.BOM_UTF8).strip():
             return "empty"
         if self.data.startswith(UTF16) or _is_utf16_without_mark(self.data):

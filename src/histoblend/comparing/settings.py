@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from histoblend.artifacts.forms import Weights
 from histoblend.execution.added_settings import ADDED
 from histoblend.execution.records import NOT_IDENTITY, OF_NETWORKS, flattened
 from histoblend.models.registry import NETWORKS
@@ -34,15 +35,15 @@ def experiment_settings(content: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def blend_settings(content: Mapping[str, Any]) -> dict[str, Any]:
+def blend_settings(content: Weights) -> dict[str, Any]:
     """Rule, weight of each member and the seeds it is the mean of, of a blend's weights.json."""
-    weights = {f"weight of {name}": f"{value:.4g}" for name, value in content.get("weights", {}).items()}
+    weights = {f"weight of {name}": f"{value:.4g}" for name, value in content.weights.items()}
     seeds = {
         f"seeds of {name}": ", ".join(members)
-        for name, members in content.get("members", {}).items()
+        for name, members in content.members.items()
         if list(members) != [name]
     }
-    return {"rule": content.get("rule"), **weights, **seeds}
+    return {"rule": content.rule, **weights, **seeds}
 
 
 def _named(value: Any) -> Any:

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from histoblend.artifacts.checks import check_fold_scores, check_scores, read_split
-from histoblend.artifacts.forms import Done, RunNote, read_form, read_metrics
+from histoblend.artifacts.forms import Done, RunNote, Weights, read_form, read_metrics
 from histoblend.artifacts.stored_scores import said_by_run
-from histoblend.comparing.costs import Cost, cost_of
+from histoblend.comparing.costs import Cost, blend_cost, cost_of
 from histoblend.comparing.settings import blend_settings, experiment_settings
 from histoblend.errors import ArtifactRefusal, ConfigRefusal, nearest
 from histoblend.external.members import is_external
@@ -21,7 +21,7 @@ from histoblend.inference.tables import read_out_of_fold, table_logits
 from histoblend.leaderboard import opened_output
 from histoblend.predicting.known_models import finished_folds
 from histoblend.training.task import check_whole
-from histoblend.workspace import EnsembleFolder, ExperimentFolder, Workspace, read_json
+from histoblend.workspace import EnsembleFolder, ExperimentFolder, Workspace
 from histoblend.yaml_files import read_yaml
 
 EXPERIMENTS, ENSEMBLES = "experiments", "ensembles"
@@ -149,8 +149,9 @@ def _side(place: _Place, shown: str) -> Side:
         blend = workspace.ensemble(place.name)
         table = read_out_of_fold(blend.out_of_fold, folds)
         _check_stored(blend, table, run)
-        kind, settings = "blend", blend_settings(read_json(blend.weights))
-        cost = Cost()
+        weights = read_form(blend.weights, Weights)
+        kind, settings = "blend", blend_settings(weights)
+        cost = blend_cost(workspace, weights)
     else:
         folder = workspace.experiment(place.name)
         table = _experiment_table(folder, folds)

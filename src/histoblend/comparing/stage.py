@@ -146,6 +146,10 @@ def _show_settings(sides: Sequence[Side], display: Display) -> None:
     for what, kinds in (("experiments", ("experiment", "yardstick", "external")), ("blends", ("blend",))):
         group = [side for side in sides if side.kind in kinds]
         if len(group) < 2:
+            for side in group if what == "blends" else ():
+                display.tell(
+                    f"{side.name}: {', '.join(f'{key} {value}' for key, value in side.settings.items())}."
+                )
             continue
         found = differing([side.settings for side in group])
         names = [side.name for side in group]
@@ -163,14 +167,14 @@ def _show_costs(sides: Sequence[Side], display: Display) -> None:
             side.name,
             f"{side.cost.minutes:.1f}",
             str(side.cost.folds),
-            f"{side.cost.images_per_second:.0f}",
+            "" if side.cost.images_per_second is None else f"{side.cost.images_per_second:.0f}",
             "" if side.cost.stored_numbers is None else f"{side.cost.stored_numbers:,}",
         ]
         for side in sides
-        if side.cost.minutes is not None and side.cost.images_per_second is not None
+        if side.cost.minutes is not None
     ]
     if rows:
-        display.show(printed_costs(rows))
+        display.show(printed_costs(rows, any(side.kind == "blend" for side in sides)))
 
 
 def _show_disagreements(table: pd.DataFrame, common: Common, sides: Sequence[Side], display: Display) -> None:

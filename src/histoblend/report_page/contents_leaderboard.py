@@ -42,9 +42,9 @@ class Expected:
         where = "the leaderboard" if self.scored_elsewhere else f"new {self.clusters_are}"
         return (
             f"On {where}, expect {self.candidate.name} to score "
-            f"{between(interval.low, interval.high)} ({share(interval.level, 0)}{self._centre}), if its {self.patches:,} "
-            f"test patches come from about {self.guess:,} new {self.clusters_are} of the same kind as those "
-            f"trained on.{self._guessed}"
+            f"{between(interval.low, interval.high)} ({share(interval.level, 0)}{self._centre}), if its "
+            f"{self.patches:,} test patches come from about {self.guess:,} new {self.clusters_are} of the same "
+            f"kind as those trained on.{self._guessed}"
         )
 
     @property

@@ -77,7 +77,7 @@ def _columns(artifacts: Artifacts) -> tuple[Column, ...]:
         Column(
             "95 % interval",
             True,
-            "The values of the AUC over all slides of this kind that agree with these slides.",
+            "Values of the AUC over all slides of this kind that agree with these.",
         ),
         Column(
             "difference",

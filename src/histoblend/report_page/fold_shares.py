@@ -29,7 +29,7 @@ def highest_pooled(labels: np.ndarray, folds: np.ndarray) -> float:
 
 
 def lowered(one: Candidate, artifacts: Artifacts) -> float:
-    """By how much its pooled AUC lies below the mean of its folds, where that is clear and the shares are why; else 0."""
+    """By how much its pooled AUC lies below the mean of its folds, where the shares are why; 0 where that is little."""
     gap = one.metrics.auc_fold_mean - one.metrics.auc_pooled
     if not one.metrics.complete or not gap > WIDE_GAP:
         return 0.0
@@ -65,8 +65,8 @@ def below_fold_mean(one: Candidate, artifacts: Artifacts) -> str:
     return (
         f"{lies} because {what} from fold to fold{_range(artifacts)}: pooling compares patches of different "
         "folds by their ranks, and where there are more positives the same rank stands for another probability. "
-        f"Networks that tell all patches of each fold apart would have {score(_best(one, artifacts))} here, not 1. So compare "
-        "rows by one column, never one column with the other."
+        f"Networks that tell all patches of each fold apart would have {score(_best(one, artifacts))} here, not 1. So "
+        "compare rows by one column, never one column with the other."
     )
 
 

@@ -83,12 +83,12 @@ def printed_settings(
     return table
 
 
-def printed_costs(rows: Sequence[Sequence[str]]) -> Table:
-    """One row an experiment: minutes, folds, images/s, numbers stored."""
+def printed_costs(rows: Sequence[Sequence[str]], blends: bool = False) -> Table:
+    """One row an experiment: minutes, folds, images/s, numbers stored; whether there are `blends` among them."""
     headings = {"name": "left", "min": "right", "folds": "right", "img/s": "right", "stored numbers": "right"}
-    table = _table(
-        "Cost", headings, "stored numbers: parameters and normalisation statistics of one fold's model"
-    )
+    caption = "stored numbers: parameters and normalisation statistics of one fold's model"
+    caption += "\nof a blend: sums over the members that have a weight" if blends else ""
+    table = _table("Cost", headings, caption)
     for row in rows:
         table.add_row(*row)
     return table

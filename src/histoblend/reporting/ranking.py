@@ -100,7 +100,7 @@ def about_gap(table: pd.DataFrame) -> str:
     whole = table[table["status"] == "complete"]
     if not (whole["auc_fold_mean"] - whole["auc_pooled"] > WIDE_GAP).any():
         return ""
-    return "AUC below the mean of folds: it compares patches across folds, whose shares of a class or sizes differ"
+    return "AUC below the mean of folds: it compares patches across folds, which differ in classes or size"
 
 
 def printed_ranking(table: pd.DataFrame, width: int = WIDE) -> Table:
