@@ -67,7 +67,7 @@ def _auto(found: Found) -> str:
             small(row["gain"]),
             f"{row['standard_error']:.5f}".removeprefix("0"),
             small(row["worst"]),
-            f"{row['left']:.0%}",
+            f"{row['left']:.1%}",
             f"{row['best_rule'].replace('_', ' ')}, {small(row['best_gain'])}",
         ]
         for row in found["auto"]
