@@ -61,7 +61,8 @@ def test_one_view_is_shown_and_says_what_the_unfolded_network_says(
     patches, recorded = held_out
     folder = Workspace(output).experiment("turning")
     assert read_json(folder.folder / "fold_0/done.json")["views"] == 1
-    trained = _built(read_record(folder))
+    record = read_record(folder)
+    trained = _built(record, record.precision)
     trained.load_weights(folder.folder / "fold_0/model.weights.h5")
     assert any(isinstance(layer, DihedralConvolution) for layer in trained.layers)
     assert np.ptp(recorded) > 1e-2
