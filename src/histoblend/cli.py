@@ -371,7 +371,10 @@ def compare(
 def rank(
     output: Annotated[Path | None, typer.Option(help="Output folder of the run.")] = None,
 ) -> None:
-    """Show the local leaderboard: cross-fitted AUC with interval, beside leaderboard scores where known."""
+    """Show the local leaderboard: cross-fitted AUC with interval, beside leaderboard scores where known.
+
+    Those are read from submissions.csv in the output folder, written by hand: name,public_score,private_score.
+    """
     from histoblend.leaderboard import RankRequest, show_leaderboard
     from histoblend.reporting.progress import Display
 
