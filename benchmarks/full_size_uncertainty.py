@@ -8,16 +8,15 @@ share most of their noise. Seconds of one run of `estimates` (2,000 resamples ea
 `prediction_interval`; peak memory of the whole process, the generated scores included. The AUC is timed in turn with
 scikit-learn's, so that a busy machine hits both; the ratio is the median over rounds.
 
-Measured with 2 threads of an AMD EPYC (Zen 5, 2 cores) that several others were using too (load 7 to 8), 2026-11-21,
-one run each:
+Measured with 2 threads of an AMD EPYC (Zen 5, 2 cores) with nothing beside it, 2026-11-21, one run each:
 
     slides                       200      5,000
-    estimates, 30 members     12.5 s     87.3 s
-    differences               19.0 s     91.8 s
-    prediction_interval        2.3 s      4.3 s    one member
+    estimates, 30 members      3.5 s     26.6 s
+    differences                3.4 s     26.4 s
+    prediction_interval         .2 s      1.9 s    one member
     peak memory             0.28 GiB   0.28 GiB
-    AUC                       2.2 ms     2.3 ms    55 times scikit-learn's speed
-    pooled AUC, ranks too      25 ms      22 ms     6 times scikit-learn's speed without the ranks
+    AUC                       2.0 ms     2.1 ms    24 times scikit-learn's speed
+    pooled AUC, ranks too     5.0 ms     5.8 ms    8 to 10 times scikit-learn's speed without the ranks
 
 The time at 5,000 slides is that of one core: above 2,500 the resamples are counted patch by patch.
 """
