@@ -195,7 +195,9 @@ def _contributions(audit: BlendAudit) -> list[Block]:
     columns = (
         Column("member"),
         Column("AUC without it", True, "Of the equal-weight mean of the others."),
-        Column("it adds", True, "AUC of the equal-weight mean of all that are blended, less that without it."),
+        Column(
+            "it adds", True, "AUC of the equal-weight mean of all that are blended, less that without it."
+        ),
         Column("standard error", True, "Of what it adds, paired on the same patches."),
     )
     rows = tuple(
