@@ -60,14 +60,6 @@ def test_cross_validation_and_the_optimism_of_blends(output: Path):
     assert "No leaderboard score is known. Write" in text and "public" not in text.splitlines()[2]
 
 
-def test_optimism_comes_from_the_audit_where_metrics_lack_it(output: Path):
-    add(output, "old_stack", 0.92, "blend")
-    add(output, "old_mean", 0.92, "blend")
-    write_audit(output)
-    assert "+0.0131" in row_of(shown(output), "old_stack")
-    assert "+" not in row_of(shown(output), "old_mean"), "what learns nothing has no optimism"
-
-
 def write_audit(output: Path) -> None:
     unknown = dict.fromkeys(("gain", "gain_standard_error", "gain_low", "gain_high", "p_value"))
     rules = [
@@ -80,13 +72,21 @@ def write_audit(output: Path) -> None:
     write_json(output / "ensembles/old_audit.json", audit)
 
 
+def write_run(output: Path) -> None:
+    folds = {"fingerprint": "f", "policy": "map", "sentence": ""}
+    data = {"root": "", "name": "toy", "fingerprint": "d", "synthetic": False, "classes": {"a": 1, "b": 1}}
+    write_json(output / "run.json", {"started": "", "plan": {"name": "old"}, "folds": folds, "data": data})
+
+
+def test_before_a_run_has_blended_nothing_is_marked_as_chosen(output: Path):
+    write_run(output)
+    assert "chosen by the last run" not in shown(output)
+
+
 def test_what_is_submitted_is_marked_and_said_with_its_reason(output: Path):
     add(output, "old_mean", 0.92, "blend")
     write_audit(output)
-    folds = {"fingerprint": "f", "policy": "map", "sentence": ""}
-    data = {"root": "", "name": "toy", "fingerprint": "d", "synthetic": False, "classes": {"a": 1, "b": 1}}
-    run = {"started": "", "plan": {"name": "old"}, "folds": folds, "data": data}
-    write_json(output / "run.json", run)
+    write_run(output)
     assert "> chosen by the last run: old_mean (no gain)." in shown(output)
     for path in (output / "submission.csv", output / "ensembles/old_mean/submission.csv"):
         path.write_text("id,label\n")
@@ -98,6 +98,7 @@ def test_what_is_submitted_is_marked_and_said_with_its_reason(output: Path):
 
 
 def test_a_damaged_audit_is_refused(output: Path):
+    write_run(output)
     write_json(output / "ensembles/old_audit.json", {})
     with pytest.raises(ArtifactRefusal, match=r"old_audit\.json: plan is not there"):
         shown(output)

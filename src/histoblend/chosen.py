@@ -13,7 +13,7 @@ class Chosen:
     """The blend that the last run put on top.
 
     Attributes:
-        name: of the blend; `reason`: why, in words; empty where an older run noted none.
+        name: of the blend; `reason`: why, in words.
     """
 
     name: str
@@ -30,16 +30,15 @@ def chosen_blend(workspace: Workspace) -> Chosen | None:
         return None
     run = read_form(workspace.run_record, RunNote)
     path = workspace.blend_audit(run.plan_name)
-    if path.exists():
-        audit = read_form(path, BlendAudit)
-        return Chosen(f"{audit.plan}_{audit.chosen}", audit.reason)
-    rule = (run.plan.get("blend") or {}).get("rule")
-    return None if rule is None else Chosen(f"{run.plan_name}_{rule}", "")
+    if not path.exists():
+        return None
+    audit = read_form(path, BlendAudit)
+    return Chosen(audit.blend(audit.chosen), audit.reason)
 
 
 def told_of_submission(workspace: Workspace, chosen: Chosen) -> str:
     """What submission.csv is, in a sentence; the file is compared with the blend's own, byte by byte."""
-    why = f" ({chosen.reason})" if chosen.reason else ""
+    why = f" ({chosen.reason})"
     own = workspace.ensemble(chosen.name).submission
     if not workspace.submission.exists() or not own.exists():
         return f"> chosen by the last run: {chosen.name}{why}."

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from scipy.stats import spearmanr
 
-from histoblend.artifacts.forms import BlendAudit, read_form, read_metrics
+from histoblend.artifacts.forms import read_metrics
+from histoblend.artifacts.opening import opened_output
 from histoblend.artifacts.stored_scores import contradictions
 from histoblend.chosen import chosen_blend, told_of_submission
-from histoblend.config_files import configs_folder
 from histoblend.errors import ArtifactRefusal, counted, some
 from histoblend.evaluation.metrics import Metrics
 from histoblend.ledger import EXAMPLE, SCORES, read_ledger
-from histoblend.preparation import default_output
 from histoblend.reporting.leaderboard_table import printed_leaderboard
 from histoblend.reporting.progress import Display
 from histoblend.reporting.ranking import ranking_table
@@ -46,7 +45,7 @@ def show_leaderboard(request: RankRequest, display: Display, environment: Mappin
     workspace = opened_output(request.output, environment)
     ledger = read_ledger(workspace.ledger)
     metrics = finished_metrics(workspace)
-    table = ranking_table(_with_audits(metrics, workspace), ledger)
+    table = ranking_table(metrics, ledger)
     if table.empty:
         raise ArtifactRefusal(
             f"Nothing is finished yet in {workspace.folder}.",
@@ -64,27 +63,6 @@ def show_leaderboard(request: RankRequest, display: Display, environment: Mappin
     return table
 
 
-def opened_output(output: Path | None, environment: Mapping[str, str]) -> Workspace:
-    """The output folder that was named, else the default one, if a run has worked in it.
-
-    Raises:
-        ArtifactRefusal: none has.
-    """
-    root = output or default_output(configs_folder(environment).parent, environment)
-    workspace = Workspace(root.absolute())
-    if not workspace.folder.is_dir():
-        raise ArtifactRefusal(
-            f"There is no folder {workspace.folder}.", "the output folder of a run", "name it with --output."
-        )
-    if not any(path.exists() for path in (workspace.folds, workspace.experiments, workspace.ensembles)):
-        raise ArtifactRefusal(
-            f"{workspace.folder} is no output folder: no folds.csv, no experiments, no ensembles.",
-            "the folder a run has worked in",
-            "name it with --output.",
-        )
-    return workspace
-
-
 def finished_metrics(workspace: Workspace) -> list[Metrics]:
     """Metrics of the experiments and blends that runs left in this folder.
 
@@ -94,21 +72,6 @@ def finished_metrics(workspace: Workspace) -> list[Metrics]:
     paths = sorted(workspace.folder.glob("experiments/*/metrics.json"))
     paths += sorted(workspace.folder.glob("ensembles/*/metrics.json"))
     return [read_metrics(path) for path in paths]
-
-
-def _with_audits(metrics: list[Metrics], workspace: Workspace) -> list[Metrics]:
-    """Blends whose metrics do not tell their AUC in sample get it from the audit of their plan, where there is one.
-
-    Of a rule that learns nothing it is the cross-validated one again, and is left out.
-    """
-    found: dict[str, float] = {}
-    for path in sorted(workspace.ensembles.glob("*_audit.json")):
-        audit = read_form(path, BlendAudit)
-        found |= {f"{audit.plan}_{one.rule}": one.auc_in_sample for one in audit.rules if one.learns}
-    return [
-        replace(one, auc_in_sample=found.get(one.name)) if one.auc_in_sample is None else one
-        for one in metrics
-    ]
 
 
 def told(table: pd.DataFrame, ledger: pd.DataFrame) -> list[str]:

@@ -191,7 +191,7 @@ def check_blend_audit(
     reference = rules.get("logit_mean")
     for number, one in enumerate(audit.rules):
         key = f"rules > {number} ({one.rule}) >"
-        stored = scores.get(f"{audit.plan}_{one.rule}", one.auc_cross_fitted)
+        stored = scores.get(audit.blend(one.rule), one.auc_cross_fitted)
         if not _same(one.auc_cross_fitted, stored):
             raise _disagrees(path, f"{key} auc_cross_fitted", one.auc_cross_fitted, stored)
         if not _same(one.optimism, one.auc_in_sample - one.auc_cross_fitted):

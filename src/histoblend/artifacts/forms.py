@@ -15,6 +15,7 @@ from pydantic import (
     ValidationError,
 )
 
+from histoblend.blending.inputs import ensemble_name
 from histoblend.errors import ArtifactRefusal
 from histoblend.evaluation.metrics import Metrics
 from histoblend.restoring import remedy_for
@@ -72,6 +73,11 @@ class RunNote(Form):
     def side(self) -> int:
         """Side of the patches in pixels."""
         return int((self.plan.get("data") or {}).get("side", 96))
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What every metrics.json of the run has to say of data and split."""
+        return {"folds_fingerprint": self.folds.fingerprint, "data_fingerprint": self.data.fingerprint}
 
     @property
     def of_files(self) -> bool:
@@ -169,6 +175,10 @@ class BlendAudit(Form):
     correlation: Correlation | None = None
     contributions: list[Contribution] = Field(default_factory=list)
     gated: list[Gated] = Field(default_factory=list)
+
+    def blend(self, rule: str) -> str:
+        """The name of the audited plan's blend by this rule."""
+        return ensemble_name(self.plan, rule)
 
 
 class FindingNote(Form):

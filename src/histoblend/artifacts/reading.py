@@ -94,7 +94,7 @@ def _blends(shared: Shared) -> list[Candidate]:
         folder = shared.workspace.ensemble(path.parent.name)
         metrics = read_metrics(path)
         table = read_out_of_fold(folder.out_of_fold, shared.folds)
-        check_scores(path, metrics, table, shared.about)
+        check_scores(path, metrics, table, shared.run.about)
         test = read_test(folder.test, shared.ids) if folder.test.exists() else None
         weights = read_form(folder.weights, Weights)
         read.append(Candidate(metrics, table, stored_interval(metrics), test, weights=weights))
@@ -141,5 +141,5 @@ def _check_weights(shared: Shared, found: list[Candidate], audit: BlendAudit | N
         if one.weights is None:
             continue
         path = shared.workspace.ensemble(one.name).weights
-        judged = audit if audit and one.name == f"{audit.plan}_{one.weights.rule}" else None
+        judged = audit if audit and one.name == audit.blend(one.weights.rule) else None
         check_weights(path, one.weights, judged)

@@ -97,7 +97,7 @@ def _scores(
             f"{name}: its run has not come to its end; the scores are of {counted(len(done), 'finished fold')}."
         )
         table = _joined(folder, done, shared)
-        about = shared.about | {"slides_policy": shared.run.folds.policy}
+        about = shared.run.about | {"slides_policy": shared.run.folds.policy}
         kind = "yardstick" if record.content["experiment"].get("role") == "yardstick" else "experiment"
         return Metrics(
             name=name,
@@ -116,7 +116,7 @@ def _scores(
         if whole
         else _joined(folder, metrics.folds, shared)
     )
-    about = shared.about | {"config_fingerprint": record.fingerprint}
+    about = shared.run.about | {"config_fingerprint": record.fingerprint}
     check_scores(folder.metrics, metrics, table, about)
     return metrics, table
 
@@ -149,8 +149,8 @@ def _external(folder: ExperimentFolder, shared: Shared) -> Candidate | None:
     table = read_out_of_fold(folder.out_of_fold, shared.folds)
     if folder.metrics.exists():
         metrics = read_metrics(folder.metrics)
-        check_scores(folder.metrics, metrics, table, shared.about)
+        check_scores(folder.metrics, metrics, table, shared.run.about)
     else:
-        metrics = Metrics(name=name, kind=KIND, complete=True, about=dict(shared.about), **areas(table))
+        metrics = Metrics(name=name, kind=KIND, complete=True, about=dict(shared.run.about), **areas(table))
     test = read_test(folder.test, shared.ids) if folder.test.exists() else None
     return Candidate(metrics, table, stored_interval(metrics), test, settings=settings)

@@ -30,14 +30,6 @@ class Shared:
         return sorted(int(number) for number in self.folds["fold"].unique())
 
     @property
-    def about(self) -> dict[str, str]:
-        """What every metrics.json has to say of data and split."""
-        return {
-            "folds_fingerprint": self.run.folds.fingerprint,
-            "data_fingerprint": self.run.data.fingerprint,
-        }
-
-    @property
     def ids(self) -> pd.Series:
         """Ids of the test patches; none where nothing has predicted them."""
         return pd.Series([], dtype=str) if self.test_ids is None else self.test_ids

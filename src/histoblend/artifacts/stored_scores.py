@@ -15,11 +15,6 @@ from histoblend.restoring import remedy_for
 from histoblend.workspace import EnsembleFolder, ExperimentFolder, TaskFolder, Workspace
 
 
-def said_by_run(run: RunNote) -> dict[str, str]:
-    """What every metrics.json of a run has to say of data and split."""
-    return {"folds_fingerprint": run.folds.fingerprint, "data_fingerprint": run.data.fingerprint}
-
-
 def contradictions(metrics: Sequence[Metrics], workspace: Workspace) -> list[str]:
     """What no longer follows from the predictions that lie there, a sentence each; empty where all does."""
     try:
@@ -30,7 +25,7 @@ def contradictions(metrics: Sequence[Metrics], workspace: Workspace) -> list[str
     found = []
     for one in metrics:
         try:
-            _check(one, workspace, folds, said_by_run(run))
+            _check(one, workspace, folds, run.about)
         except ArtifactRefusal as refusal:
             found.append(f"{one.name} is not to be trusted: {refusal.found}")
     return found

@@ -31,7 +31,7 @@ from histoblend.audit.report import (
 )
 from histoblend.audit.run_output import RunOutput, read_run_output
 from histoblend.audit.shift import shift_finding
-from histoblend.competition.contract import DIGITS, TUMOUR_CLASSES, Competition
+from histoblend.competition.contract import DIGITS, Competition, labelled_centre
 from histoblend.competition.door import Door
 from histoblend.config_files import configs_folder
 from histoblend.data.slides import read_slide_map
@@ -39,8 +39,6 @@ from histoblend.preparation import default_output
 from histoblend.reporting.contact_sheet import write_png
 from histoblend.reporting.progress import Display
 from histoblend.workspace import Workspace, atomic_write, scratch_folder, write_csv, write_json
-
-CENTRE_SHARE = 1 / 3  # HCD's label is about the centre 32 of 96 pixels
 
 
 @dataclass(frozen=True)
@@ -174,10 +172,8 @@ def _title(competition: Competition) -> str:
 
 
 def _label_centre(opened: Opened) -> int | None:
-    """Side of the square that the label is about; None where it is about the whole patch."""
-    if opened.pack is None or opened.competition.classes != TUMOUR_CLASSES:
-        return None
-    return round(opened.pack.side * CENTRE_SHARE)
+    """Side of the square that the label is about, where pixels are there and it is not about the whole patch."""
+    return None if opened.pack is None else labelled_centre(opened.competition.classes, opened.pack.side)
 
 
 def _write(folder: Path, opened: Opened, findings: list[Finding], parts: tuple[Part, ...]) -> None:

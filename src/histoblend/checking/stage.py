@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from histoblend.artifacts.opening import opened_output
 from histoblend.checking.asked import asked_form, asked_reference
 from histoblend.checking.content import read_content
 from histoblend.checking.examine import examine
@@ -12,7 +13,6 @@ from histoblend.checking.printed import held_against, printed_findings, verdict
 from histoblend.checking.request import CheckRequest
 from histoblend.config_files import configs_folder
 from histoblend.errors import counted
-from histoblend.leaderboard import opened_output
 from histoblend.preparation import default_output
 from histoblend.reporting.progress import Display
 from histoblend.workspace import Workspace

@@ -9,14 +9,13 @@ import pandas as pd
 
 from histoblend.artifacts.pixels import NoPixels, find_pixels
 from histoblend.comparing.sides import Side
-from histoblend.competition.contract import TUMOUR_CLASSES
+from histoblend.competition.contract import labelled_centre
 from histoblend.data.decode import UInt8Array
 from histoblend.reporting.contact_sheet import contact_sheet, outline_centre, write_png
 from histoblend.workspace import atomic_write
 
 SHOWN = 16
 COLUMNS = 4
-CENTRE_SHARE = 1 / 3  # HCD's label is about the centre 32 of 96 pixels
 WANTED_WIDTH = 220  # pixels that a picture takes on the sheet, so that its captions can be read
 
 
@@ -52,9 +51,8 @@ def _mark(side: Side) -> str:
 
 def _outlined(image: UInt8Array, classes: Sequence[str]) -> UInt8Array:
     """With the square that the label is about, where the data has one."""
-    if tuple(classes) != TUMOUR_CLASSES:
-        return image
-    return outline_centre(image, round(image.shape[0] * CENTRE_SHARE))
+    centre = labelled_centre(classes, image.shape[0])
+    return image if centre is None else outline_centre(image, centre)
 
 
 def caption(row: Mapping[str, object], names: Sequence[str], classes: Sequence[str]) -> str:

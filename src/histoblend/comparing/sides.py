@@ -12,13 +12,12 @@ import pandas as pd
 
 from histoblend.artifacts.checks import check_fold_scores, check_scores, read_split
 from histoblend.artifacts.forms import Done, RunNote, Weights, read_form, read_metrics
-from histoblend.artifacts.stored_scores import said_by_run
+from histoblend.artifacts.opening import opened_output
 from histoblend.comparing.costs import Cost, blend_cost, cost_of
 from histoblend.comparing.settings import blend_settings, experiment_settings
 from histoblend.errors import ArtifactRefusal, ConfigRefusal, nearest
 from histoblend.external.members import is_external
 from histoblend.inference.tables import read_out_of_fold, table_logits
-from histoblend.leaderboard import opened_output
 from histoblend.predicting.known_models import finished_folds
 from histoblend.training.task import check_whole
 from histoblend.workspace import EnsembleFolder, ExperimentFolder, Workspace
@@ -171,7 +170,7 @@ def _check_stored(folder: ExperimentFolder | EnsembleFolder, table: pd.DataFrame
         return
     metrics = read_metrics(folder.metrics)
     if set(metrics.folds) == set(table["fold"]):
-        check_scores(folder.metrics, metrics, table, said_by_run(run))
+        check_scores(folder.metrics, metrics, table, run.about)
 
 
 def _run_of(workspace: Workspace) -> RunNote:

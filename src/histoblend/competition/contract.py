@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 
 HCD, IMAGE_FOLDERS, PCAM, NPY, DIGITS = "hcd", "image folders", "pcam hdf5", "npy", "digits"
 TUMOUR_CLASSES = ("no tumour", "tumour")  # of the centre 32x32 pixels, in HCD and PCam
+CENTRE_SHARE = 1 / 3  # of the side of a patch: the centre 32 of 96
 DIGITS_FILE = "sklearn:digits"
 FILE = -1  # the `row` of a picture that is a file of its own
 
@@ -51,3 +53,8 @@ class Competition:
         """Training patches of each class, by name, in the order of `classes`."""
         counts = np.bincount(self.train["label"], minlength=len(self.classes))
         return dict(zip(self.classes, counts.tolist(), strict=True))
+
+
+def labelled_centre(classes: Sequence[str], side: int) -> int | None:
+    """Side in pixels of the square that the label of a patch is about; None where it is about the whole patch."""
+    return round(side * CENTRE_SHARE) if tuple(classes) == TUMOUR_CLASSES else None

@@ -74,7 +74,7 @@ def _lead(artifacts: Artifacts, lead: Candidate) -> str:
         folds = some(lead.metrics.folds)
         return f"Best so far: {known}, on fold {folds} alone. No experiment has finished all folds yet."
     audit = artifacts.blend_audit
-    chosen = audit is not None and lead.name == f"{audit.plan}_{audit.chosen}"
+    chosen = audit is not None and lead.name == audit.blend(audit.chosen)
     return f"{'Chosen' if chosen else 'In front'}: {known}. {_honest(lead)}"
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from histoblend.artifacts.artifacts import Artifacts
+from histoblend.artifacts.opening import opened_output
 from histoblend.artifacts.pixels import NoPixels, Pixels, find_pixels
 from histoblend.artifacts.reading import read_artifacts
-from histoblend.competition.contract import TUMOUR_CLASSES
+from histoblend.competition.contract import labelled_centre
 from histoblend.errors import MachineRefusal
-from histoblend.leaderboard import opened_output
 from histoblend.report_page.contents import report_page
 from histoblend.report_page.contents_patches import Shown
 from histoblend.report_page.explaining import explanation
@@ -22,7 +22,6 @@ from histoblend.workspace import Workspace, write_text
 
 LARGEST = 5_000_000  # bytes of the page
 PATCHES = 8  # of each gallery
-CENTRE_SHARE = 3  # the labelled centre is a third of the patch's side
 
 
 @dataclass(frozen=True)
@@ -82,10 +81,10 @@ def _shown(artifacts: Artifacts, data: Path | None, environment: Mapping[str, st
     if isinstance(found, NoPixels):
         return Shown((), found.reason, (), found.reason)
     chosen = _chosen(artifacts)
-    centre = _centre(artifacts)
+    centre = labelled_centre(artifacts.classes, artifacts.run.side)
     galleries = [gallery(one, found.take(list(one.rows["id"])), artifacts.classes, centre) for one in chosen]
     maps = explanation(artifacts, found, centre)
-    return Shown(tuple(galleries), _about(artifacts, chosen, found), maps.galleries, maps.words)
+    return Shown(tuple(galleries), _about(artifacts, chosen, found, centre), maps.galleries, maps.words)
 
 
 def _chosen(artifacts: Artifacts) -> list[Chosen]:
@@ -99,12 +98,16 @@ def _chosen(artifacts: Artifacts) -> list[Chosen]:
     return [*wrong, *(hard_for_all(everyone, rows, seen, PATCHES) if lead.metrics.complete else [])]
 
 
-def _about(artifacts: Artifacts, chosen: list[Chosen], pixels: Pixels) -> str:
+def _about(artifacts: Artifacts, chosen: list[Chosen], pixels: Pixels, centre: int | None) -> str:
     lead = artifacts.lead
     assert lead is not None
     if not chosen:
         return f"{lead.name} called every patch right, so there is nothing to show."
-    outline = " The label is about the outlined centre." if artifacts.classes == TUMOUR_CLASSES else ""
+    outline = (
+        " The label is about the outlined centre."
+        if labelled_centre(artifacts.classes, artifacts.run.side)
+        else ""
+    )
     ranks = (
         " Its probabilities come from ranks: take them as an order."
         if lead.weights is not None and "rank" in lead.weights.rule
@@ -121,13 +124,6 @@ def _about(artifacts: Artifacts, chosen: list[Chosen], pixels: Pixels) -> str:
         "from them or that the label is wrong. Below each: its label, what was called, the first digits of "
         f"its id. Pixels from {pixels.source}."
     )
-
-
-def _centre(artifacts: Artifacts) -> int | None:
-    """Side of the square the label is about; None where it is about the whole patch."""
-    if artifacts.classes != TUMOUR_CLASSES:
-        return None
-    return round(artifacts.run.side / CENTRE_SHARE)
 
 
 def _without_pictures(shown: Shown) -> Shown:
