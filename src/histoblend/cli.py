@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from histoblend import cli_kaggle
+
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it calls out on import otherwise
 
 app = typer.Typer(
@@ -405,6 +407,9 @@ def schema(
 
     for path in schema_command(output, os.environ):
         Display().tell(f"Written: {path}")
+
+
+cli_kaggle.add_to(app)
 
 
 class Interrupted(BaseException):

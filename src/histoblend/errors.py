@@ -51,6 +51,12 @@ class MachineRefusal(Refusal):
     exit_code = 5
 
 
+class ServiceRefusal(Refusal):
+    """Kaggle refused, does not answer, or did not do what it was asked to."""
+
+    exit_code = 6
+
+
 def some(names: Sequence[object], limit: int = 5) -> str:
     """The first few of `names` and their count, for messages: ``'a, b, c ... (1,203 in all)'``."""
     shown = ", ".join(str(name) for name in names[:limit])

@@ -102,6 +102,7 @@ class Workspace:
     audit = File("audit")
     report = File("report/index.html")
     ledger = File("submissions.csv")
+    kernels = File("kernels")
     lock = File(".lock")
     lock_holder = File(".lock-holder.json")
 
