@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # ./run.sh            install what is missing, then `histoblend run`
 # ./run.sh test       the test suite, on up to 4 cores (further words go to pytest; --slow adds what is marked slow)
+# ./run.sh test --kaggle-image    the tests marked kaggle_image, on the versions of Kaggle's notebook image
 # ./run.sh ANYTHING   `histoblend ANYTHING`
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -56,12 +57,48 @@ use_virtual_environment() {
   printf '%s' "$wanted" >"$stamp"
 }
 
+find_image_python() {
+  local name
+  for name in "${PYTHON:-}" python3.12 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.12*/bin/python; do
+    if [ -n "$name" ] && command -v "$name" >/dev/null 2>&1 &&
+      "$name" -c 'import sys; raise SystemExit(sys.version_info[:2] != (3, 12))' 2>/dev/null; then
+      command -v "$name"
+      return
+    fi
+  done
+  echo "No Python 3.12 found, which Kaggle's image has. To do: install one, or name it: PYTHON=/path/to/python3.12" >&2
+  exit 5
+}
+
+# Kaggle's versions in builds for a CPU; the package runs from its sources, as it does there.
+use_kaggle_image() {
+  local wanted base folder="$here/.venv-kaggle-image"
+  local stamp="$folder/installed-for"
+  wanted="$(cat "$here/pyproject.toml" "$here/constraints/kaggle-image.txt" | cksum)"
+  export HISTOBLEND_OTHER_PYTHON="$python" PYTHONPATH="$here/src"
+  python="$folder/bin/python"
+  [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null || true)" = "$wanted" ] && return
+  base="$(find_image_python)"
+  echo "Installing the versions of Kaggle's image into .venv-kaggle-image with $base (a few minutes, once) ..." >&2
+  "$base" -m venv --clear "$folder"
+  # The names of requirements are to be split into words; none holds a space.
+  # shellcheck disable=SC2046
+  "$python" -m pip install --quiet --disable-pip-version-check --constraint "$here/constraints/kaggle-image.txt" \
+    $("$python" "$here/src/histoblend/requirements.py" --cpu) pytest pytest-xdist jsonschema
+  printf '%s' "$wanted" >"$stamp"
+}
+
 if [ -n "${KAGGLE_KERNEL_RUN_TYPE:-}" ]; then use_kaggle_python; else use_virtual_environment; fi
 
 case "${1:-run}" in
   test)
     shift
     cd "$here"
+    if [ "${1:-}" = --kaggle-image ]; then
+      shift
+      use_kaggle_image
+      set -- -m kaggle_image -p no:cacheprovider "$@"
+    fi
     parallel=()
     if "$python" -c 'import xdist' 2>/dev/null; then parallel=(--numprocesses auto --maxprocesses 4 --dist loadfile); fi
     # Several workers share a graphics card only if none takes all of its memory at once.

@@ -20,6 +20,7 @@ from histoblend.preparation import Request, fitting_plan
 from histoblend.reporting.progress import Display
 from histoblend.workspace import Workspace, locked
 
+pytestmark = pytest.mark.kaggle_image
 BLENDS = {f"toy_{rule}" for rule in RULES if rule != "weighted"}  # to which no weights are given
 
 

@@ -1,6 +1,8 @@
 """What histoblend needs and what of it is missing here; runs before anything is installed.
 
 python src/histoblend/requirements.py --missing      names to install, on one line
+python src/histoblend/requirements.py --cpu          everything, TensorFlow in its build for a CPU
+python src/histoblend/requirements.py --missing-for-a-run    without what only searches and the service need
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ MODULES = {
 # declares, alembic and sqlalchemy are for studies in databases alone, and are not imported for ours.
 BESIDE = {"optuna": ("colorlog", "packaging>=20", "tqdm"), "jinja2": ("markupsafe>=2",)}
 
+# What a run on Kaggle does without: nothing is searched there, and nothing is sent to the service.
+NOT_FOR_A_RUN = {"kaggle", "six", "optuna"}
+
 
 def requirements(project_file: Path) -> list[str]:
     """The requirement strings of pyproject.toml, without markers."""
@@ -42,11 +47,24 @@ def missing(needed: list[str]) -> list[str]:
     ]
 
 
+def missing_for_a_run(needed: list[str]) -> list[str]:
+    """As `missing`, of what a run alone needs."""
+    return missing([one for one in needed if _name(one) not in NOT_FOR_A_RUN])
+
+
+def for_cpu(needed: list[str]) -> list[str]:
+    """The same requirements with TensorFlow in its smaller build, which knows no card."""
+    return [
+        one.replace("tensorflow", "tensorflow-cpu") if _name(one) == "tensorflow" else one for one in needed
+    ]
+
+
 def _name(requirement: str) -> str:
     """The distribution's name."""
     return re.split(r"[<>=!~\[ ]", requirement, maxsplit=1)[0]
 
 
-if __name__ == "__main__" and "--missing" in sys.argv:
+if __name__ == "__main__":
     sys.path.pop(0)  # this folder: its subpackages must not pass for distributions of the same name
-    print(" ".join(missing(requirements(Path(__file__).parents[2] / "pyproject.toml"))))
+    named = {"--missing": missing, "--missing-for-a-run": missing_for_a_run, "--cpu": for_cpu}[sys.argv[1]]
+    print(" ".join(named(requirements(Path(__file__).parents[2] / "pyproject.toml"))))

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+pytestmark = pytest.mark.kaggle_image
 ENVIRONMENT = os.environ | {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 EPOCHS = 14
 
