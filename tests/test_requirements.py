@@ -15,8 +15,8 @@ SCRIPT = Path(requirements.__file__)
 PROJECT = SCRIPT.parents[2] / "pyproject.toml"
 
 
-def listed(script: Path, *flags: str) -> str:
-    command = [sys.executable, *flags, str(script), "--missing"]
+def listed(script: Path, *flags: str, asked: str = "--missing") -> str:
+    command = [sys.executable, *flags, str(script), asked]
     return subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout.strip()
 
 
@@ -29,6 +29,13 @@ def test_a_bare_python_lacks_all_by_name_without_markers():
     missing = listed(SCRIPT, "-S").split()
     assert {"albumentations==2.0.8", "opencv-python-headless>=4.10"} <= set(missing)
     assert not any(";" in one or one.startswith("python_") for one in missing)
+
+
+def test_for_a_cpu_only_tensorflow_is_another():
+    everything = requirements.requirements(PROJECT)
+    cpu = listed(SCRIPT, "-S", asked="--cpu").split()
+    assert [one for one in cpu if one not in everything] == ["tensorflow-cpu>=2.19,<2.22"]
+    assert len(cpu) == len(everything)
 
 
 def test_what_optuna_imports_is_installed_beside_it(monkeypatch: pytest.MonkeyPatch):
