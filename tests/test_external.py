@@ -270,6 +270,14 @@ def test_a_kaggle_submission_can_be_added_as_test_only(friend: Friend):
     assert "rank correlation with toy_logit_mean: on test 1.000" in friend.text
 
 
+def test_answers_that_cannot_be_told_from_leaked_labels_are_refused(friend: Friend):
+    scores = friend.test["probability"]
+    friend.test = friend.test.assign(probability=(scores > scores.median()).astype(float))
+    friend.refused(r"cannot be told from leaked labels(.|\n)*before any threshold")
+    friend.test.iloc[0, 1] = 0.5  # one score in between: predictions, however sure of themselves
+    friend.add(parts="test")
+
+
 def test_out_of_fold_alone_is_ranked_and_not_blended(friend: Friend):
     folder = friend.add(parts="oof")
     assert (folder / "metrics.json").exists() and "no test predictions" in friend.text

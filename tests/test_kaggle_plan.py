@@ -205,7 +205,7 @@ def test_the_table_fits_the_terminal(tmp_path, columns):
         preflight.PlannedExperiment(one, PLAN.tta, header_work(one), "/a/path.h5", one.input_size)
         for one in NETWORKS
     ]
-    device = SimpleNamespace(name="Tesla T4", kind="gpu", threads=4)
+    device = SimpleNamespace(name="Tesla T4", kind="gpu", threads=2, processes=2)
     stream = io.StringIO()
     table = printed_tasks(planned, range(FOLDS), device, Workspace(tmp_path))
     Console(file=stream, width=columns).print(table)
@@ -213,7 +213,7 @@ def test_the_table_fits_the_terminal(tmp_path, columns):
     assert max(map(len, lines)) <= columns and len(lines) < 20  # no cell is broken over further lines
     for experiment in NETWORKS:
         assert f"{experiment.network.name}@{experiment.input_size}, heavy" in stream.getvalue()
-    assert re.search(r"20 tasks to do +12h1\dm", stream.getvalue())
+    assert re.search(r"20 tasks to do, 2 at a\n? *time +6h0\dm", stream.getvalue())
 
 
 def test_the_resize_compiles_with_xla():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from rich.console import Console
 
 from histoblend.errors import ArtifactRefusal
 from histoblend.evaluation.metrics import Metrics
-from histoblend.leaderboard import RankRequest, finished_metrics, show_leaderboard
+from histoblend.leaderboard import RankRequest, show_leaderboard
+from histoblend.pulled import finished_metrics, pulled_metrics
+from histoblend.report_page.figures import Answered, agreement_figure
 from histoblend.reporting.progress import Display
 from histoblend.workspace import Workspace, write_json
 
@@ -159,3 +161,61 @@ def test_damaged_metrics_are_named(output: Path):
     path.write_text(json.dumps({"name": "vgg"}))
     with pytest.raises(ArtifactRefusal, match=r"vgg/metrics.json: kind is not there"):
         finished_metrics(Workspace(output))
+
+
+def pulled(output: Path, version: int, name: str, auc: float, **about: Any) -> None:
+    add(output / f"kernels/{version}", name, auc, about=ABOUT | about)
+
+
+def test_what_kernels_brought_home_is_ranked_where_it_compares(output: Path):
+    pulled(output, 3, "vgg", 0.97)
+    pulled(output, 10, "resnet", 0.99, data_fingerprint="full")
+    pulled(output, 10, "vgg", 0.98, folds_fingerprint="seed 1")
+    ledger(output, "vgg,.9,", "resnet,.91,", "kernels/3: vgg,.92,", "kernels/10: resnet,.1,")
+    text = shown(output)
+    assert row_of(text, "kernels/3: vgg").split()[0] == "1" and "0.9200" in row_of(text, "kernels/3: vgg")
+    assert row_of(text, "kernels/10: resnet").startswith("  other data") and "other folds" in row_of(text, "10: vgg")
+    assert row_of(text, "mini_greedy").split()[0] == "2", "what does not compare takes no rank"
+    assert "kernels/10 was made on other data or other folds" in text
+    assert "Spearman rank correlation +1.00 over 3 rows" in text
+
+
+def test_what_a_newer_version_brought_again_comes_once(output: Path):
+    for version in (2, 10):
+        pulled(output, version, "vgg", 0.97)
+    pulled(output, 2, "old", 0.5)
+    names = [one.name for one in pulled_metrics(Workspace(output))]
+    assert names == ["kernels/10: vgg", "kernels/2: old"]
+
+
+def test_a_folder_of_pulled_versions_alone(tmp_path: Path):
+    pulled(tmp_path, 1, "vgg", 0.97, data_fingerprint="full")
+    text = shown(tmp_path)
+    assert row_of(text, "kernels/1: vgg").split()[0] == "1" and "does not compare" not in text
+
+
+def test_a_pulled_version_alone_knows_its_scores_from_home(output: Path):
+    pulled(output, 3, "vgg", 0.97)
+    ledger(output, "kernels/3: vgg,.92,.91", "vgg,.8,")
+    assert "0.9200" in row_of(shown(output / "kernels/3"), "vgg")
+
+
+POINTS = [
+    Answered("mini_mean", 0.93, 0.91, 0.95, 0.94, 0.92),
+    Answered("kernels/3: vgg", 0.96, float("nan"), float("nan"), 0.95, float("nan"), apart=True),
+]
+
+
+def test_the_figure_of_agreement_tells_its_numbers():
+    block = agreement_figure(POINTS)
+    assert "mini_mean 0.9300 here, public 0.9400, private 0.9200" in block.alternative
+    assert "kernels/3: vgg 0.9600 here, public 0.9500." in block.alternative
+    assert "1 of 2 lie above it by the public score" in block.caption and "Hollow" in block.caption
+    for drawing in (block.svg, block.narrow):
+        assert "mini_mean" in drawing and "private score" in drawing
+
+
+def test_names_that_have_no_room_are_left_to_the_table():
+    crowd = [replace(POINTS[0], name=f"blend_{number:02d}", auc=0.93 + number * 1e-5) for number in range(12)]
+    drawn = agreement_figure([*crowd, POINTS[1]]).svg
+    assert 0 < sum(one.name in drawn for one in crowd) < len(crowd) and "kernels/3: vgg" in drawn

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 
 from histoblend.errors import ArtifactRefusal
-from histoblend.ledger import SCORES, read_ledger
+from histoblend.ledger import load_ledger, read_ledger, read_submissions
+from histoblend.ledger_file import COLUMNS, SCORES
+from histoblend.ledger_writing import change_ledger
 
 
 def written(folder: Path, text: str) -> Path:
@@ -76,3 +79,68 @@ def test_one_of_the_scores_will_do(tmp_path: Path):
 def test_scores_are_numbers_to_reckon_with(tmp_path: Path):
     table = read_ledger(written(tmp_path, "name,public_score,private_score\na,.9,\n"))
     assert table.dtypes.tolist() == [np.dtype("float64")] * 2
+
+
+OURS = ",".join(COLUMNS)
+FULL = "2026-11-21T12:00:00Z,a,a.csv,0f,a | hb-0000000000-20261121T120000Z,blend,f,.91,.88,.93,.95,.9,complete,7,\n"
+
+
+def test_a_ledger_from_a_spreadsheet_program_is_read_and_keeps_its_dialect(tmp_path: Path):
+    path = tmp_path / "submissions.csv"
+    path.write_bytes("\ufeffname;public_score;note\r\nmini;0,93;a,b\r\nvgg;0,9;\r\n".encode())
+    assert read_ledger(path)["public_score"].to_dict() == {"mini": 0.93, "vgg": 0.9}
+    change_ledger(path, lambda ledger: ledger.changed(1, {"public_score": "0.91234"}).added({"name": "new"}))
+    lines = path.read_bytes().decode().split("\r\n")
+    assert lines[0].startswith("\ufeffname;public_score;note;when;") and lines[1].startswith("mini;0,93;a,b;")
+    assert lines[2].startswith("vgg;0,91234;;") and lines[3].startswith("new;;;") and lines[4:] == [""]
+    assert read_ledger(path)["public_score"].dropna().to_dict() == {"mini": 0.93, "vgg": 0.91234}
+
+
+def test_a_line_by_hand_stays_as_it_was_written(tmp_path: Path):
+    path = written(tmp_path, "name,public_score,private_score\na,.950,\n\nb,.9")
+    change_ledger(path, lambda ledger: ledger)
+    assert path.read_text().endswith("\n\nb,.9"), "unchanged, so not written"
+    change_ledger(path, lambda ledger: ledger.added({"name": "c", "public_score": "0.8"}))
+    assert [line.split(",")[:3] for line in path.read_text().splitlines()] == [
+        ["name", "public_score", "private_score"], ["a", ".950", ""], ["b", ".9", ""], ["c", "0.8", ""],
+    ]  # fmt: skip
+    assert [one.name for one in read_submissions(path)] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("cut", [FULL[:-30], FULL[:30], FULL.replace(",a.csv", ',"a.c')[:60]])
+def test_a_torn_last_line_shows_no_half_number(tmp_path: Path, cut: str):
+    path = written(tmp_path, f"{OURS}\n{FULL}{cut}")
+    assert load_ledger(path).torn == 3
+    assert read_ledger(path)["public_score"].to_dict() == {"a": 0.95}, "the torn line says nothing"
+    change_ledger(path, lambda ledger: ledger.added({"name": "b", "public_score": "0.9"}))
+    assert read_ledger(path)["public_score"].dropna().to_dict() == {"a": 0.95, "b": 0.9}
+    assert load_ledger(path).torn == 0 and path.read_text().endswith("\n")
+
+
+def test_a_line_without_its_end_is_whole_where_it_has_all_cells(tmp_path: Path):
+    path = written(tmp_path, f"{OURS}\n{FULL.rstrip()}")
+    assert load_ledger(path).torn == 0 and read_submissions(path)[0].ref == "7"
+
+
+def test_two_who_write_at_once_lose_no_line(tmp_path: Path):
+    path = tmp_path / "submissions.csv"
+
+    def add(number: int) -> None:
+        for place in range(5):
+            change_ledger(path, lambda ledger: ledger.added({"name": f"{number}-{place}"}))
+
+    writers = [Thread(target=add, args=(number,)) for number in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len({one.name for one in read_submissions(path)}) == 20
+
+
+def test_a_broken_ledger_is_left_as_it_is(tmp_path: Path):
+    path = written(tmp_path, "name,public_score\na,high\n")
+    with pytest.raises(ArtifactRefusal, match="'high'"):
+        change_ledger(path, lambda ledger: ledger.added({"name": "b"}))
+    assert path.read_text() == "name,public_score\na,high\n"
+    with pytest.raises(ArtifactRefusal, match="cannot be read"):
+        read_ledger(written(tmp_path, 'name,public_score\n"a,.9\nb,.8\n'))

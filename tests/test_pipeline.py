@@ -185,12 +185,6 @@ def test_two_runs_on_one_output_folder(finished: Path, toy: Path):
         again(toy, finished)
 
 
-def test_a_budget_starts_no_task_that_does_not_fit(toy: Path, tmp_path: Path, toy_configs: Path):
-    _, text = again(toy, tmp_path / "output", settings=("budget=1s",))
-    assert "4 tasks do not fit the budget and were not started." in text
-    assert "the same command goes on" in text
-
-
 def test_a_dry_run_writes_nothing(toy: Path, tmp_path: Path, toy_configs: Path):
     ranking, text = again(toy, tmp_path / "output", dry_run=True)
     assert ranking is None

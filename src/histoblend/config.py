@@ -111,9 +111,12 @@ class Execution(Settings):
     """Where and how tasks are run; no part of any fingerprint."""
 
     workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
-    """Processes that augment; auto: none beside a CPU in training, all cores but one beside a GPU."""
+    """Processes that augment, beside each task that runs; auto: none on a CPU, on a GPU all cores but one, or the
+    task's share of the cores where several run."""
     threads: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    """Threads of the backend; auto: all cores."""
+    """Threads of the backend, of each process; auto: all cores, shared out among the processes."""
+    processes: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = "auto"
+    """Tasks that run at the same time, each in a process of its own; auto: one on each card, one on a CPU."""
     deterministic: bool | Literal["auto"] = "auto"
     """Deterministic operations; auto: on a CPU yes, on a GPU no."""
 
@@ -153,7 +156,7 @@ class Plan(Settings):
     report: bool = True
     """Write the page about everything in the output folder, report/index.html, at the end."""
     budget: str | None = None
-    """Wall-clock time after which no further task is started, such as 11h or 40m; null for none."""
+    """Wall-clock time of a session, such as 11h or 40m; what does not fit waits for the next one; null for none."""
     synthetic: SyntheticSettings = SyntheticSettings()
     """The synthetic competition that is drawn when there is no data."""
     overrides: dict[str, Any] = Field(default_factory=dict)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from histoblend.competition.leaked_labels import leak_in_name
 from histoblend.config_check import validated
 from histoblend.config_files import configs_folder
 from histoblend.config_training import Settings
@@ -32,12 +33,20 @@ class KernelSettings(Settings):
     datasets: tuple[str, ...] = ()
     """Further datasets it is given, as owner/name; the assets dataset is among them by itself."""
 
+    @field_validator("datasets")
+    @classmethod
+    def _without_leaks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if leak := leak_in_name(name):
+                raise ValueError(f"{name} is, by its name, {leak.what}: {leak.why}; take it out")
+        return value
+
 
 class AssetsSettings(Settings):
     """The private dataset with what a session without internet needs."""
 
-    slug: Slug = "histoblend-assets"
-    """Its name in the address."""
+    slug: Annotated[Slug, Field(min_length=6)] = "histoblend-assets"
+    """Its name in the address; of a dataset six letters or more."""
 
 
 class KaggleSettings(Settings):

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from histoblend.artifacts.forms import read_metrics
 from histoblend.artifacts.opening import opened_output
 from histoblend.artifacts.stored_scores import contradictions
 from histoblend.chosen import chosen_blend, told_of_submission
 from histoblend.errors import ArtifactRefusal, counted, some
 from histoblend.evaluation.metrics import Metrics
-from histoblend.ledger import EXAMPLE, SCORES, read_ledger
+from histoblend.ledger_file import EXAMPLE, SCORES
+from histoblend.pulled import finished_metrics, known_scores, pulled_metrics, unlike
 from histoblend.reporting.leaderboard_table import printed_leaderboard
 from histoblend.reporting.progress import Display
 from histoblend.reporting.ranking import ranking_table
-from histoblend.workspace import Workspace
 
 FEWEST = 3  # rows from which a rank correlation says anything at all
 
@@ -37,15 +37,14 @@ def show_leaderboard(request: RankRequest, display: Display, environment: Mappin
     Stored scores are shown as they stand; those that do not follow from the predictions beside them are named below.
 
     Returns:
-        The ranking, with the columns of ranking.csv.
+        The ranking, with the columns of ranking.csv and `unlike`.
 
     Raises:
         ArtifactRefusal: it is no output folder, nothing in it is finished, or its ledger is broken.
     """
     workspace = opened_output(request.output, environment)
-    ledger = read_ledger(workspace.ledger)
-    metrics = finished_metrics(workspace)
-    table = ranking_table(metrics, ledger)
+    ledger = known_scores(workspace)
+    table = ranked_together(finished_metrics(workspace), pulled_metrics(workspace), ledger)
     if table.empty:
         raise ArtifactRefusal(
             f"Nothing is finished yet in {workspace.folder}.",
@@ -58,20 +57,23 @@ def show_leaderboard(request: RankRequest, display: Display, environment: Mappin
         display.tell(told_of_submission(workspace, chosen))
     for sentence in told(table, ledger):
         display.tell(sentence)
-    for sentence in contradictions(metrics, workspace):
+    for sentence in contradictions(finished_metrics(workspace), workspace):
         display.warn(sentence)
     return table
 
 
-def finished_metrics(workspace: Workspace) -> list[Metrics]:
-    """Metrics of the experiments and blends that runs left in this folder.
+def ranked_together(own: Sequence[Metrics], pulled: Sequence[Metrics], ledger: pd.DataFrame) -> pd.DataFrame:
+    """The ranking of a folder's own and of what kernels brought home into it; `unlike` says why a row does not compare.
 
-    Raises:
-        ArtifactRefusal: a file is damaged.
+    Rows made on other data or folds than the folder's own stand below the others and have no rank.
     """
-    paths = sorted(workspace.folder.glob("experiments/*/metrics.json"))
-    paths += sorted(workspace.folder.glob("ensembles/*/metrics.json"))
-    return [read_metrics(path) for path in paths]
+    table = ranking_table([*own, *pulled], ledger)
+    reasons = unlike(pulled, own)
+    table["unlike"] = [reasons.get(name, "") for name in table["name"]]
+    alike = table["unlike"] == ""
+    ranked = alike & (table["status"] == "complete")
+    table["rank"] = ranked.cumsum().where(ranked).astype("Int64")
+    return table.iloc[np.argsort(~alike.to_numpy(), kind="stable")].reset_index(drop=True)
 
 
 def told(table: pd.DataFrame, ledger: pd.DataFrame) -> list[str]:
@@ -84,7 +86,20 @@ def told(table: pd.DataFrame, ledger: pd.DataFrame) -> list[str]:
         ]
     if unknown := [name for name in ledger.index if name not in set(table["name"])]:
         sentences.append(f"In submissions.csv, but nothing of it in this folder: {some(unknown)}.")
-    return sentences + _without_interval(table)
+    return sentences + _not_comparable(table) + _without_interval(table)
+
+
+def _not_comparable(table: pd.DataFrame) -> list[str]:
+    """Which pulled rows were made on other data or folds."""
+    apart = table[table["unlike"] != ""]
+    versions = dict.fromkeys(name.partition(":")[0] for name in apart["name"])
+    if not versions:
+        return []
+    were = "was" if len(versions) == 1 else "were"
+    return [
+        f"{some(list(versions))} {were} made on other data or other folds than this folder's own: that AUC does not "
+        "compare with those above, so it has no rank."
+    ]
 
 
 def _without_interval(table: pd.DataFrame) -> list[str]:
@@ -102,7 +117,7 @@ def _without_interval(table: pd.DataFrame) -> list[str]:
 def agreement(table: pd.DataFrame, column: str) -> str:
     """How cross-validation and a leaderboard agree, in a sentence: rank correlation and mean gap of complete rows."""
     kind = column.removesuffix("_score")
-    both = table[(table["status"] == "complete") & table[column].notna()]
+    both = _largest_ground(table[(table["status"] == "complete") & table[column].notna()])
     gap = "" if both.empty else f" Mean gap to CV {(both[column] - both['auc_pooled']).mean():+.4f}."
     rows = f"{counted(len(both), 'row')} {'has' if len(both) == 1 else 'have'} both"
     if len(both) < FEWEST:
@@ -111,3 +126,14 @@ def agreement(table: pd.DataFrame, column: str) -> str:
         return f"CV and {kind}: {rows}, but one of the two is the same for all: no rank correlation.{gap}"
     correlation = spearmanr(both["auc_pooled"], both[column]).statistic
     return f"CV and {kind}: Spearman rank correlation {correlation:+.2f} over {len(both)} rows.{gap}"
+
+
+def _largest_ground(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of that data and those folds on which most of them were made: only there AUCs compare."""
+    keys = ["data_fingerprint", "folds_fingerprint"]
+    sizes = table.groupby(keys, dropna=False, sort=False)["name"].transform("size")
+    if table.empty or sizes.min() == len(table):
+        return table
+    first = table.loc[sizes.idxmax(), keys]
+    same = [(table[key] == first[key]) | (table[key].isna() & pd.isna(first[key])) for key in keys]
+    return table[same[0] & same[1]]

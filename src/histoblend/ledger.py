@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
-import csv
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from histoblend.errors import ArtifactRefusal
+from histoblend.ledger_file import FORM, NUMBERS, SCORES, LedgerText, Line, parse_ledger, remedy
 
-SCORES = ["public_score", "private_score"]
-EXAMPLE = ("name,public_score", "mini_logit_mean,0.93")
-FORM = f"the columns name and public_score, private_score or both, others as you like, such as\n{chr(10).join(EXAMPLE)}"
+
+@dataclass(frozen=True)
+class Submission:
+    """A line of the ledger, understood; a line written by hand has a name and scores, and little else.
+
+    Attributes:
+        place: among the lines, from 0.
+        when: UTC, as ISO 8601 says it; `status`: ``sending`` (outcome unknown), ``pending``, ``complete``, ``error``,
+            ``lost`` (never arrived), or empty.
+    """
+
+    place: int
+    name: str
+    when: str = ""
+    file_hash: str = ""
+    description: str = ""
+    status: str = ""
+    ref: str = ""
+    auc_pooled: float = math.nan
+    auc_low: float = math.nan
+    auc_high: float = math.nan
+    public_score: float = math.nan
+    private_score: float = math.nan
+    what: str = ""
+    forced: str = ""
+
+    @property
+    def scored(self) -> bool:
+        """Whether a leaderboard has answered."""
+        return not (math.isnan(self.public_score) and math.isnan(self.private_score))
 
 
 def read_ledger(path: Path) -> pd.DataFrame:
     """Scores by name: of several submissions of one name the last line that has a score, whole.
 
-    One of the two scores may have no column, and a line may end where nothing more is known. Columns besides name,
-    public_score and private_score are nobody's business here. No file: nothing is known.
+    One of the two scores may have no column, and a line may end where nothing more is known. No file: nothing is known.
 
     Returns:
         float64 public_score, private_score (NaN where none is known), indexed by name.
@@ -27,54 +55,99 @@ def read_ledger(path: Path) -> pd.DataFrame:
     Raises:
         ArtifactRefusal: the file cannot be read, lacks a column, or holds what is no score in [0, 1].
     """
-    if not path.exists():
-        return pd.DataFrame(columns=SCORES, index=pd.Index([], name="name"), dtype=float)
-    remedy = f"mend {path}, or move it away: then no leaderboard score is known."
-    table = _table(path, remedy)
-    there = [column for column in SCORES if column in table]
-    if "name" not in table or not there:
-        lacking = "name" if "name" not in table else " or ".join(SCORES)
-        raise ArtifactRefusal(
-            f"{path} lacks the column {lacking}; it has {', '.join(table.columns[:-1])}.",
-            FORM,
-            remedy,
-        )
-    for column in SCORES:
-        table[column] = _scores(table, column, path, remedy) if column in there else np.nan
-    known = table[SCORES].notna().any(axis=1)
+    return scores_by_name(read_submissions(path))
+
+
+def scores_by_name(lines: Sequence[Submission]) -> pd.DataFrame:
+    """Of several submissions of one name the last that has a score: float64 public_score, private_score, by name."""
+    table = pd.DataFrame(
+        [(one.public_score, one.private_score) for one in lines],
+        columns=SCORES,
+        index=pd.Index([one.name for one in lines], name="name", dtype=object),
+        dtype="float64",
+    )
+    known = table.notna().any(axis=1)
     ordered = pd.concat([table[~known], table[known]])  # a line without a score never hides one that has some
-    return ordered.drop_duplicates("name", keep="last").set_index("name")[SCORES]
+    return ordered[~ordered.index.duplicated(keep="last")]
 
 
-def _table(path: Path, remedy: str) -> pd.DataFrame:
-    """The file as text; `line` is where a row stands in it."""
+def read_submissions(path: Path) -> list[Submission]:
+    """Every line of the ledger; none where there is no file.
+
+    Raises:
+        ArtifactRefusal: as of `read_ledger`.
+    """
+    return understood(load_ledger(path), path)
+
+
+def load_ledger(path: Path) -> LedgerText:
+    """The ledger as text.
+
+    Raises:
+        ArtifactRefusal: it cannot be read.
+    """
+    if not path.exists():
+        return LedgerText()
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream)
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ArtifactRefusal(f"{path} cannot be read: {error}.", FORM, remedy) from error
-    header = lines[0][1] if lines else []
-    for number, row in lines[1:]:
-        if any(row[len(header) :]):
-            raise ArtifactRefusal(
-                f"{path}, line {number} has {len(row)} cells, the header {len(header)}: {','.join(row)}.",
-                FORM,
-                remedy,
-            )
-    cells = [(row + [""] * len(header))[: len(header)] for _, row in lines[1:]]
-    return pd.DataFrame(cells, columns=header, dtype=str).assign(line=[number for number, _ in lines[1:]])
+        data = path.read_bytes()
+    except OSError as error:
+        raise ArtifactRefusal(f"{path} cannot be read: {error}.", FORM, remedy(path)) from error
+    if not data.strip():
+        raise ArtifactRefusal(f"{path} lacks the column name; it is empty.", FORM, remedy(path))
+    return parse_ledger(data, path)
 
 
-def _scores(table: pd.DataFrame, column: str, path: Path, remedy: str) -> pd.Series:
-    text = table[column]
-    scores = pd.to_numeric(text, errors="coerce").astype("float64")
-    wrong = table.index[(text != "") & ~scores.between(0, 1)]
-    if len(wrong):
-        row = wrong[0]
+def understood(ledger: LedgerText, path: object) -> list[Submission]:
+    """The lines with their numbers as numbers; `path` is for messages.
+
+    Raises:
+        ArtifactRefusal: it lacks a column, or holds what is no score in [0, 1].
+    """
+    if "name" not in ledger.columns or not any(column in ledger.columns for column in SCORES):
+        lacking = " or ".join(SCORES) if "name" in ledger.columns else "name"
         raise ArtifactRefusal(
-            f"{path}, line {table['line'][row]} ({table['name'][row]}): {column} is {text[row]!r}.",
-            "a score from 0 to 1, or nothing where none is known",
-            remedy,
+            f"{path} lacks the column {lacking}; it has {', '.join(ledger.columns)}.", FORM, remedy(path)
         )
-    return scores
+    return [_understood(place, line, ledger, path) for place, line in enumerate(ledger.lines)]
+
+
+def _understood(place: int, line: Line, ledger: LedgerText, path: object) -> Submission:
+    auc, low, high, public, private = (_number(line, column, ledger, path) for column in NUMBERS)
+    return Submission(
+        place=place,
+        name=line["name"],
+        when=line["when"],
+        file_hash=line["file_hash"],
+        description=line["description"],
+        status=line["status"],
+        ref=line["ref"],
+        what=line["what"],
+        forced=line["forced"],
+        auc_pooled=auc,
+        auc_low=low,
+        auc_high=high,
+        public_score=public,
+        private_score=private,
+    )
+
+
+def _number(line: Line, column: str, ledger: LedgerText, path: object) -> float:
+    text = ledger.number(line, column)
+    if not text:
+        return math.nan
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 1:
+        raise ArtifactRefusal(
+            f"{path}, line {line.number} ({line['name']}): {column} is {line[column]!r}.",
+            "a score from 0 to 1, or nothing where none is known",
+            remedy(path),
+        )
+    return number
+
+
+def last_by_name(submissions: Iterable[Submission]) -> dict[str, Submission]:
+    """Of each name the last line that has a score."""
+    return {one.name: one for one in submissions if one.scored}

@@ -10,7 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pandas as pd
 
-from histoblend.config import Plan
 from histoblend.config_experiment import Experiment
 from histoblend.data.duplicates import shared_pixels
 from histoblend.data.feed_workers import FeedWorkers
@@ -20,7 +19,9 @@ from histoblend.data.pack_space import check_space, estimate_pack
 from histoblend.data.split import Split, SplitSettings, check_split, make_split
 from histoblend.errors import Refusal, some
 from histoblend.execution.device import processor_count
-from histoblend.execution.in_process import Job, run_jobs
+from histoblend.execution.in_process import run_jobs
+from histoblend.execution.in_processes import run_jobs_in_processes
+from histoblend.execution.jobs import Job, task_estimate
 from histoblend.execution.records import (
     ABOUT_DATA,
     Record,
@@ -30,6 +31,8 @@ from histoblend.execution.records import (
     started_record,
     teacher_fingerprints,
 )
+from histoblend.execution.session_budget import Outcome, SessionBudget
+from histoblend.execution.sources import earlier_sources, run_sources
 from histoblend.external.members import external_members, refuse_external
 from histoblend.preparation import Prepared, Request, prepare
 from histoblend.reporting.progress import Display, duration
@@ -40,9 +43,9 @@ from histoblend.results import (
     conclude,
     rank_all,
     scoring_of,
-    tell_finished,
     write_ranking,
 )
+from histoblend.sessions import Session, note_paused, open_session, tell_paused, tell_projection
 from histoblend.training.task import TaskInputs, is_done
 from histoblend.training.teachers import check_tables
 from histoblend.workspace import Workspace, locked, write_json
@@ -65,18 +68,19 @@ def run(
         Refusal: something stands in the way; what is finished is kept.
     """
     started = time.monotonic()
-    prepared = prepare(request, display, environment)
+    prepared = prepare(request, display, environment, side_by_side=True)
+    session = open_session(prepared, environment, started)
     if request.dry_run:
-        preview(prepared, display)
+        preview(session, display)
         return None
     with locked(prepared.workspace):
         packed = open_pack(prepared, display)
         split = open_split(prepared, packed, display)
         jobs = make_jobs(prepared, packed, split)
         note_run(prepared, packed, split)
-        spent = time.monotonic() - started
         inputs = task_inputs(prepared, packed, split, display)
-        finished = train_all(jobs, inputs, left_of_budget(prepared.plan, spent), prepared, display)
+        budget = session.budget()
+        paused = note_paused(session, train_all(jobs, inputs, budget, prepared, display), budget)
         scoring = scoring_of(prepared, packed, split)
         others = [(one, fresh_record(one, prepared, packed, split)) for one in prepared.others]
         metrics = collect_all(prepared, others, scoring, display)
@@ -85,11 +89,13 @@ def run(
         write_ranking(ranked, prepared.workspace)  # whatever the blend may meet, the scores are kept
         blends = blend_all(metrics, added, prepared, scoring, display) if blending else []
         ranking = rank_all([*ranked, *blends], prepared.workspace, display)
-        tell_finished(prepared, finished, display)
+        display.tell(f"Ranking: {prepared.workspace.ranking}")
         if blending:
             conclude(prepared, blends, display)
     if blending:
         report(prepared, request, display, environment)
+    if paused is not None:
+        tell_paused(paused, display)
     return ranking
 
 
@@ -109,8 +115,9 @@ def report(prepared: Prepared, request: Request, display: Display, environment: 
         display.tell(f"Report: {path}")
 
 
-def preview(prepared: Prepared, display: Display) -> None:
-    """The dry run: the task table and what packing would take."""
+def preview(session: Session, display: Display) -> None:
+    """The dry run: the task table, what packing would take, and how many sessions of the budget."""
+    prepared = session.prepared
     competition, settings = prepared.competition, prepared.plan.data
     check_space(competition, prepared.scratch, settings)
     size, seconds = estimate_pack(competition, settings)
@@ -121,6 +128,7 @@ def preview(prepared: Prepared, display: Display) -> None:
     needed = f"packing takes about {duration(seconds)} and {size / 2**30:.2f} GiB"
     display.tell(f"Pixels: {'packed already' if known else needed} ({prepared.scratch}).")
     display.show(printed_tasks(prepared.planned, prepared.folds, prepared.device, prepared.workspace))
+    tell_projection(session, display)
     display.tell("Dry run: nothing was trained, and no pixel was looked at.")
 
 
@@ -207,14 +215,15 @@ def make_jobs(prepared: Prepared, packed: Pack, split: Split) -> list[Job]:
         refuse_external(folder)
         record = started_record(folder, fresh_record(planned.experiment, prepared, packed, split))
         check_teachers_data(record, prepared.workspace)
-        estimate = planned.work.seconds(prepared.device.kind, prepared.device.threads)
-        jobs += [Job(planned, folder, fold, record, estimate) for fold in prepared.folds]
+        estimates = [task_estimate(planned, fold, prepared.device) for fold in prepared.folds]
+        jobs += [Job(planned, folder, one.fold, record, one) for one in estimates]
     return jobs
 
 
 def note_run(prepared: Prepared, packed: Pack, split: Split) -> None:
     """Keep what this run worked on and with."""
     competition = prepared.competition
+    weights = {one.experiment.name: one.weights for one in prepared.planned}
     content = {
         "started": time.strftime("%Y-%m-%d %H:%M:%S"),
         "plan": prepared.plan.model_dump(mode="json"),
@@ -231,8 +240,12 @@ def note_run(prepared: Prepared, packed: Pack, split: Split) -> None:
             "notes": competition.notes,
         },
         "folds": {"fingerprint": split.fingerprint, "policy": split.policy, "sentence": split.sentence},
-        "device": {"name": prepared.device.name, "threads": prepared.device.threads},
-        "weights": {one.experiment.name: one.weights for one in prepared.planned},
+        "device": {key: getattr(prepared.device, key) for key in ("name", "threads", "processes")},
+        "weights": weights,
+        "sources": [
+            *run_sources(competition, packed.fingerprint, prepared.plan.folds, weights),
+            *earlier_sources(prepared.workspace),
+        ],
         "versions": {"python": platform.python_version()} | {name: installed(name) for name in PACKAGES},
     }
     write_json(prepared.workspace.run_record, content)
@@ -244,11 +257,6 @@ def installed(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "-"
-
-
-def left_of_budget(plan: Plan, spent: float) -> float | None:
-    """Seconds of the plan's budget that are left after `spent` seconds; None without a budget."""
-    return None if plan.budget_seconds is None else plan.budget_seconds - spent
 
 
 def task_inputs(prepared: Prepared, packed: Pack, split: Split, display: Display) -> TaskInputs:
@@ -266,22 +274,27 @@ def task_inputs(prepared: Prepared, packed: Pack, split: Split, display: Display
 
 
 def train_all(
-    jobs: Sequence[Job], inputs: TaskInputs, seconds: float | None, prepared: Prepared, display: Display
-) -> bool:
-    """Run what is not done yet; False if the budget ran out before all was."""
+    jobs: Sequence[Job],
+    inputs: TaskInputs,
+    budget: SessionBudget | None,
+    prepared: Prepared,
+    display: Display,
+) -> Outcome:
+    """Run what is not done yet, as far as the budget allows."""
     waiting = [job for job in jobs if not is_done(job.tasks_folder, job.record.fingerprint, display.tell)]
     check_taught(jobs, inputs.workspace)
     if len(waiting) < len(jobs):
         display.tell(f"{len(jobs) - len(waiting)} of {len(jobs)} tasks are done already.")
     if not waiting:
-        return True
+        return Outcome()
     display.show(printed_tasks(prepared.planned, prepared.folds, prepared.device, prepared.workspace))
+    execute = run_jobs if inputs.device.processes == 1 else run_jobs_in_processes
     try:
-        finished = run_jobs(waiting, inputs, seconds, display)
+        outcome = execute(jobs, inputs, budget, display)
     finally:
         inputs.workers.close()
     check_taught(jobs, inputs.workspace)  # a teacher that was damaged may have come back another
-    return finished
+    return outcome
 
 
 def check_taught(jobs: Sequence[Job], workspace: Workspace) -> None:

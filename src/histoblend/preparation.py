@@ -11,6 +11,7 @@ from histoblend.blending.decision import AUTO
 from histoblend.blending.rules import rules_for
 from histoblend.competition.digits import read_digits
 from histoblend.competition.layouts import Competition
+from histoblend.competition.leak_check import check_weights_names, is_guarded
 from histoblend.competition.source import Source, draw_source, find_source
 from histoblend.config import Plan
 from histoblend.config_experiment import Experiment
@@ -18,10 +19,18 @@ from histoblend.config_files import base_name, beyond_plan, configs_folder, load
 from histoblend.data.pack_space import estimate_pack
 from histoblend.errors import ConfigRefusal, MachineRefusal, nearest, some
 from histoblend.execution.device import Device, gpu_names, prepare_device
-from histoblend.execution.preflight import PlannedExperiment, check_machine, plan_work, resolve_slides
+from histoblend.execution.kept_room import check_kept_room
+from histoblend.execution.preflight import (
+    RANDOM,
+    PlannedExperiment,
+    check_machine,
+    plan_work,
+    resolve_slides,
+)
+from histoblend.models.weights import DOWNLOAD
 from histoblend.reporting.progress import Display
 from histoblend.training.teachers import check_teachers, teachers_first
-from histoblend.workspace import Workspace, on_kaggle, scratch_folder
+from histoblend.workspace import Workspace, kaggle_root, on_kaggle, scratch_folder
 
 SMALL = 20_000  # labelled patches up to which five folds of small networks are a laptop's work
 
@@ -64,8 +73,13 @@ class Prepared:
         return self.source.competition
 
 
-def prepare(request: Request, display: Display, environment: Mapping[str, str]) -> Prepared:
+def prepare(
+    request: Request, display: Display, environment: Mapping[str, str], *, side_by_side: bool = False
+) -> Prepared:
     """Find the data, choose the plan, look at device, weights, disk and memory.
+
+    Args:
+        side_by_side: whether tasks may run in processes of their own; then this one may end up without a card.
 
     Raises:
         Refusal: something is missing or wrong.
@@ -85,18 +99,24 @@ def prepare(request: Request, display: Display, environment: Mapping[str, str]) 
     check_rule(plan, source.competition)
     workspace = Workspace((request.output or default_output(project, environment)).absolute())
     check_weights(plan, [one.name for one in experiments], workspace)
-    device = prepare_device(plan.execution)
+    device = prepare_device(plan.execution, side_by_side=side_by_side)
     check_cards(device, request.plan is None and plan.name == "kaggle", display)
     patches = (len(source.competition.train), len(source.competition.test))
     check_teachers(experiments, folds, patches[1], workspace)
     frame = (plan.data.side, len(source.competition.classes))
     planned = plan_work(experiments, plan.tta, patches, plan.folds.count, frame)
+    if is_guarded(source.competition):
+        files = [Path(one.weights) for one in planned if one.weights not in (DOWNLOAD, RANDOM)]
+        check_weights_names(files, kaggle_root(environment) / "input")
     scratch = scratch_folder(workspace, environment)
     cache_bytes = (
         estimate_pack(source.competition, plan.data)[0] if scratch.is_relative_to(workspace.folder) else 0
     )
-    sentences = check_machine(planned, plan.folds.count, patches, workspace.folder, device, cache_bytes)
-    display.tell(f"Device: {device.name}, {device.threads} threads, {device.precision} by default.")
+    sentences = [
+        *check_machine(planned, plan.folds.count, patches, workspace.folder, device, cache_bytes),
+        *check_kept_room(planned, plan.folds.count, patches, workspace, environment),
+    ]
+    display.tell(f"Device: {device.sentence}, {device.precision} by default.")
     display.tell(f"Preflight: {resolve_slides(source.competition, plan.folds)}; {'; '.join(sentences)}.")
     return Prepared(
         workspace=workspace,
@@ -255,7 +275,7 @@ def check_cards(device: Device, chosen_for_the_card: bool, display: Display) -> 
 
 def default_output(project: Path, environment: Mapping[str, str]) -> Path:
     """`/kaggle/working` on Kaggle, which hands back what lies there, else the project's `output/`."""
-    return Path("/kaggle/working") if on_kaggle(environment) else project / "output"
+    return kaggle_root(environment) / "working" if on_kaggle(environment) else project / "output"
 
 
 def chosen_folds(plan: Plan, request: Request) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from histoblend.execution.collect import collect_experiment
 from histoblend.execution.records import Record, read_record, record_differences
 from histoblend.external.members import External, refuse_external
 from histoblend.inference.tables import read_out_of_fold, read_test
-from histoblend.leaderboard import finished_metrics
+from histoblend.pulled import finished_metrics
 from histoblend.ledger import read_ledger
 from histoblend.preparation import Prepared
 from histoblend.reporting.blend_table import printed_audit
@@ -182,13 +182,6 @@ def write_ranking(metrics: Sequence[Metrics], workspace: Workspace) -> pd.DataFr
     table = ranking_table([*metrics, *earlier], read_ledger(workspace.ledger))
     write_csv(workspace.ranking, table)
     return table
-
-
-def tell_finished(prepared: Prepared, finished: bool, display: Display) -> None:
-    """Say whether all was done, and where the ranking is."""
-    if not finished:
-        display.warn(f"Budget of {prepared.plan.budget} used up; the same command goes on with what is left.")
-    display.tell(f"Ranking: {prepared.workspace.ranking}")
 
 
 def conclude(prepared: Prepared, blends: Sequence[Metrics], display: Display) -> None:

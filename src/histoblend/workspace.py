@@ -90,6 +90,8 @@ class Workspace:
     folds_record = File("folds.json")
     patches = File("patches.csv")
     run_record = File("run.json")
+    paused = File("paused.json")
+    earlier_output = File("earlier_output.json")
     ranking = File("ranking.csv")
     submission = File("submission.csv")
     submission_alternative = File("submission_alternative.csv")
@@ -124,8 +126,13 @@ def scratch_folder(workspace: Workspace, environment: Mapping[str, str]) -> Path
     if named := environment.get("HISTOBLEND_SCRATCH"):
         return Path(named)
     if on_kaggle(environment):
-        return Path("/kaggle/temp/histoblend")
+        return kaggle_root(environment) / "temp" / "histoblend"
     return workspace.cache
+
+
+def kaggle_root(environment: Mapping[str, str]) -> Path:
+    """The folder that holds Kaggle's input/, working/ and temp/: ``HISTOBLEND_KAGGLE_ROOT``, else ``/kaggle``."""
+    return Path(environment.get("HISTOBLEND_KAGGLE_ROOT") or "/kaggle")
 
 
 def on_kaggle(environment: Mapping[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""What a task costs, by arithmetic; time left: estimates first, measurement afterwards."""
+"""What a task costs, by arithmetic."""
 
 from __future__ import annotations
 
@@ -7,27 +7,7 @@ from typing import Any
 import pytest
 
 from histoblend.config_experiment import Experiment
-from histoblend.execution.costs import RATES, Clock, Estimate, NetworkCost, task_work
-
-
-def test_time_left_goes_from_estimates_to_measurement():
-    clock = Clock([Estimate("a", "keras", 10.0), Estimate("a", "keras", 10.0), Estimate("b", "keras", 100.0)])
-    assert clock.left() == 120.0
-    assert clock.left(share_done=0.5) == 115.0
-    clock.finish(30.0)  # three times the estimate: so are b's chances
-    assert clock.next_task() == 30.0
-    assert clock.left() == 30.0 + 300.0
-    clock.finish(10.0)
-    assert clock.next_task() == pytest.approx(100.0)
-    clock.finish(1.0)
-    assert clock.left() == clock.next_task() == 0.0
-
-
-def test_an_estimator_tells_nothing_about_networks():
-    clock = Clock([Estimate("trees", "features", 1.0), Estimate("net", "keras", 100.0)])
-    clock.finish(50.0)
-    assert clock.left() == 100.0
-
+from histoblend.execution.costs import RATES, NetworkCost, task_work
 
 NET = NetworkCost(macs=10**8, grouped_macs=10**7, parameters=250_000, activations=10**6)
 SIZES = (1600, 400, 1000)
@@ -101,10 +81,14 @@ def test_memory_grows_with_the_batch_and_halves_with_the_precision():
     assert work.activation_bytes("mixed_float16") == work.activation_bytes("mixed_bfloat16") == full / 2
 
 
-def test_the_other_folds_of_an_experiment_are_better_witnesses_than_its_kind():
-    clock = Clock([Estimate(name, "keras", 10.0) for name in ("a", "b", "a", "b")])
-    clock.finish(20.0)
-    clock.finish(60.0)
-    assert clock.expected(Estimate("a", "keras", 10.0)) == 20.0
-    assert clock.left() == 80.0
-    assert clock.expected(Estimate("c", "keras", 10.0)) == 60.0  # as the last task of its kind went
+@pytest.mark.parametrize("kind", ["cpu", "gpu"])
+def test_training_prediction_and_start_are_told_apart(kind: str):
+    """By hand as above: 10 epochs of 25 steps of 64 patches; four views of 1,400 patches."""
+    work = task_work(experiment(epochs=10), NET, SIZES, 4)
+    start, one = work.start_seconds(kind), NET.seconds(kind, 2)
+    assert start == RATES[kind].start_seconds
+    assert work.training_seconds(kind, 2) == pytest.approx(start + 3 * 10 * 25 * 64 * one)
+    assert work.prediction_seconds(kind, 2) == pytest.approx(4 * 1400 * one)
+    trees = task_work(experiment("texture_hgb"), NetworkCost(), SIZES, 1)
+    assert trees.start_seconds(kind) == trees.prediction_seconds(kind, 2) == 0
+    assert trees.training_seconds(kind, 2) == trees.seconds(kind, 2) > 0

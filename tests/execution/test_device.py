@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 
 from histoblend.config import Execution
+from histoblend.errors import MachineRefusal
 from histoblend.execution import device
-from histoblend.execution.device import gpu_names, prepare_device, processor_precision, quiet_start
+from histoblend.execution.device import (
+    Device,
+    enter_device,
+    gpu_names,
+    prepare_device,
+    processor_precision,
+    quiet_start,
+)
 
 CPUINFO = "processor\t: 0\nmodel name\t: fake\nflags\t\t: fpu vme {}\nbugs\t\t: none\n"
 
@@ -109,7 +117,7 @@ def test_warnings_about_cards_stay_where_there_are_cards(
 def backend(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[list[str], float]]:
     """The cards that TensorFlow would find, with their lowest compute capability; four cores."""
     found: dict[str, tuple[list[str], float]] = {"cards": ([], 0.0)}
-    monkeypatch.setattr(device, "_start_tensorflow", lambda threads: found["cards"])
+    monkeypatch.setattr(device, "_start_tensorflow", lambda threads, hidden=False: found["cards"])
     monkeypatch.setattr(device, "_make_deterministic", lambda: None)
     monkeypatch.setattr(device, "processor_count", lambda: 4)
     monkeypatch.setattr(device, "processor_precision", lambda: "float32")
@@ -145,3 +153,62 @@ def test_beside_a_card_a_single_core_still_augments(
 def test_what_the_plan_says_counts(backend: dict[str, tuple[list[str], float]]) -> None:
     found = prepare_device(Execution(workers=2, threads=1, deterministic=False))
     assert (found.workers, found.threads, found.deterministic) == (2, 1, False)
+
+
+@pytest.fixture
+def two_cards(
+    backend: dict[str, tuple[list[str], float]], monkeypatch: pytest.MonkeyPatch
+) -> dict[str, bool]:
+    """Two T4s that this process can be kept from, or has used already."""
+    backend["cards"] = (["Tesla T4", "Tesla T4"], 7.5)
+    state = {"free": True, "hidden": False}
+
+    def hide() -> bool:
+        state["hidden"] = state["free"]
+        return state["free"]
+
+    monkeypatch.setattr(device, "_card_count", lambda: 2)
+    monkeypatch.setattr(device, "_hidden_cards", hide)
+    return state
+
+
+def test_side_by_side_each_card_has_a_process_with_its_share_of_the_cores(two_cards: dict[str, bool]) -> None:
+    found = prepare_device(Execution(), side_by_side=True)
+    assert (found.processes, found.count, found.threads, found.workers) == (2, 2, 2, 2)
+    assert found.precision == "mixed_float16" and two_cards["hidden"]
+    assert "2 x Tesla T4, 2 tasks at a time" in found.sentence
+
+
+def test_what_trains_in_this_process_keeps_its_card(two_cards: dict[str, bool]) -> None:
+    assert prepare_device(Execution()).processes == 1
+    assert prepare_device(Execution(processes=2)).processes == 1
+    assert prepare_device(Execution(processes=1), side_by_side=True).workers == 3
+    assert not two_cards["hidden"]
+
+
+def test_a_process_that_has_used_a_card_cannot_give_it_away(two_cards: dict[str, bool]) -> None:
+    two_cards["free"] = False
+    found = prepare_device(Execution(), side_by_side=True)
+    assert found.processes == 1 and "the others idle" in found.sentence
+    with pytest.raises(MachineRefusal, match=r"holds the cards already(.|\n)*processes to 1"):
+        prepare_device(Execution(processes=2), side_by_side=True)
+
+
+def test_on_a_processor_tasks_run_one_by_one_unless_the_plan_says_so(
+    backend: dict[str, tuple[list[str], float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "_card_count", lambda: 0)
+    assert prepare_device(Execution(), side_by_side=True).processes == 1
+    several = prepare_device(Execution(processes=3), side_by_side=True)
+    assert (several.processes, several.threads, several.workers) == (3, 1, 0)
+
+
+def test_a_task_is_not_trained_on_the_processor_because_its_card_is_gone(
+    backend: dict[str, tuple[list[str], float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = Device("gpu", "Tesla T4", 2, "mixed_float16", 2, False, 2, processes=2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    with pytest.raises(MachineRefusal, match="CUDA_VISIBLE_DEVICES=1"):
+        enter_device(given)
+    backend["cards"] = (["Tesla T4"], 7.5)
+    enter_device(given)

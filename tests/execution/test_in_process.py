@@ -1,4 +1,4 @@
-"""Tasks one after the other: their order, what is said of each, the budget, and a task that fails."""
+"""Tasks one after the other: their order, what is said of each, one that is cut, and one that fails."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ from rich.console import Console
 from histoblend.config_experiment import Experiment
 from histoblend.data.views import chosen_views
 from histoblend.execution import in_process
+from histoblend.execution.clock import Estimate
 from histoblend.execution.costs import NetworkCost, Work
-from histoblend.execution.in_process import Job, run_jobs, trainer
+from histoblend.execution.device import Device
+from histoblend.execution.in_process import run_jobs
+from histoblend.execution.jobs import Job, task_estimate, trainer
 from histoblend.execution.preflight import PlannedExperiment
 from histoblend.execution.records import make_record
+from histoblend.execution.session_budget import Outcome, SessionBudget
 from histoblend.reporting.progress import Display
+from histoblend.training.deadline import TaskPaused
 from histoblend.training.observer import Observer
 from histoblend.training.task import Task
 from histoblend.workspace import ExperimentFolder
@@ -26,19 +31,20 @@ from histoblend.workspace import ExperimentFolder
 DATA = {"data": "d1", "data_set": "hcd", "folds": "f1", "side": 96}
 
 
-def job(folder: Path, name: str, fold: int, network: str = "small_vgg", estimate: float = 10.0) -> Job:
-    content = {"name": name, "network": network, "augmentation": "none"}
+def job(folder: Path, name: str, fold: int, network: str = "small_vgg", seconds: float = 10.0) -> Job:
+    content = {"name": name, "network": network, "augmentation": "none", "training": {"epochs": 5}}
     experiment = Experiment.model_validate(content)
     planned = PlannedExperiment(experiment, 4, Work(NetworkCost(macs=1), 64, 1, 1), "random", 96)
     record = make_record(experiment, 4, "mixed_float16", DATA)
+    estimate = Estimate(name, "keras", seconds, epochs=5, fold=fold)
     return Job(planned, ExperimentFolder(folder / name), fold, record, estimate)
 
 
 class Machine:
-    """A clock that only tasks move on, and what they are to last, now and in earlier sessions, and to give."""
+    """A clock that only tasks move on, and what they are to last and to give."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-        self.now, self.seconds, self.earlier = 0.0, seconds, 0.0
+        self.now, self.seconds = 0.0, seconds
         self.ran, self.views = list[Task](), 4
         monkeypatch.setattr(in_process, "time", SimpleNamespace(monotonic=lambda: self.now))
         monkeypatch.setattr(in_process, "run_task", self.run_task)
@@ -46,9 +52,19 @@ class Machine:
 
     def run_task(self, task: Task, inputs: object, train: object) -> dict[str, Any]:
         self.ran.append(task)
+        if task.deadline is not None and not task.deadline.allows(self.seconds):
+            self.now = task.deadline.ends - 1.0
+            raise TaskPaused(3)
         self.now += self.seconds
         result = {"auc": 0.91234, "auc_one_view": 0.9, "views": self.views, "images_per_second": 321.4}
-        return result | {"train_seconds": self.earlier + self.seconds - 1, "prediction_seconds": 1.0}
+        return result | {"train_seconds": self.seconds, "prediction_seconds": 0.0}
+
+    def run(self, jobs: list[Job], budget: float | None = None) -> tuple[Outcome, list[str]]:
+        stream = io.StringIO()
+        session = None if budget is None else SessionBudget(budget, budget, lambda: self.now)
+        inputs = SimpleNamespace(device=SimpleNamespace(label="here"))
+        outcome = run_jobs(jobs, inputs, session, Display(Console(file=stream)))  # type: ignore[arg-type]
+        return outcome, stream.getvalue().splitlines()
 
 
 @pytest.fixture
@@ -56,16 +72,10 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     return Machine(monkeypatch, seconds=30.0)
 
 
-def run(jobs: list[Job], budget: float | None = None) -> tuple[bool, list[str]]:
-    stream = io.StringIO()
-    finished = run_jobs(jobs, None, budget, Display(Console(file=stream)))  # type: ignore[arg-type]
-    return finished, stream.getvalue().splitlines()
-
-
 def test_every_task_runs_once_in_order_and_is_told(machine: Machine, tmp_path: Path) -> None:
     jobs = [job(tmp_path, name, fold) for name in ("a", "b") for fold in (0, 1)]
-    finished, lines = run(jobs)
-    assert finished
+    outcome, lines = machine.run(jobs)
+    assert outcome.finished == jobs and outcome.unfinished == []
     assert [(task.experiment.name, task.fold) for task in machine.ran] == [
         ("a", 0), ("a", 1), ("b", 0), ("b", 1),
     ]  # fmt: skip
@@ -81,35 +91,43 @@ def test_every_task_runs_once_in_order_and_is_told(machine: Machine, tmp_path: P
 
 def test_a_single_view_is_not_compared_with_itself(machine: Machine, tmp_path: Path) -> None:
     machine.views = 1
-    assert "with one view" not in run([job(tmp_path, "a", 0)])[1][0]
+    assert "with one view" not in machine.run([job(tmp_path, "a", 0)])[1][0]
 
 
 def test_a_task_carries_what_its_record_froze(machine: Machine, tmp_path: Path) -> None:
     one = job(tmp_path, "a", 1)
-    run([one])
+    machine.run([one])
     assert machine.ran[0].precision == "mixed_float16"  # whatever the device's own is today
     assert machine.ran[0].fingerprint == one.record.fingerprint
     assert machine.ran[0].folder.folder == tmp_path / "a/fold_1"
 
 
 @pytest.mark.parametrize(("budget", "done"), [(9.0, 0), (59.0, 1), (60.0, 2), (89.0, 2), (90.0, 3)])
-def test_no_task_starts_that_would_not_fit_the_budget(
+def test_no_estimator_starts_that_would_not_fit_the_budget(
     machine: Machine, tmp_path: Path, budget: float, done: int
 ) -> None:
     """Estimated at 10 s each; the first takes 30 s, so the others are expected to."""
-    finished, lines = run([job(tmp_path, "a", fold) for fold in range(3)], budget)
-    assert finished == (done == 3)
-    assert len(machine.ran) == done
-    if not finished:
-        assert lines[-1] == f"{3 - done} tasks do not fit the budget and were not started."
+    outcome, _ = machine.run([job(tmp_path, "a", fold, "texture_hgb") for fold in range(3)], budget)
+    assert len(outcome.finished) == len(machine.ran) == done
+    assert [one.fold for one in outcome.unfinished] == list(range(done, 3))
+    assert outcome.seconds_left == (3 - done) * (30.0 if done else 10.0)
 
 
-def test_a_resumed_task_tells_what_a_whole_one_takes(machine: Machine, tmp_path: Path) -> None:
-    """Its last epoch is no measure of the folds to come; on Kaggle the budget would be overrun."""
-    machine.earlier = 500.0
-    finished, lines = run([job(tmp_path, "a", fold) for fold in range(2)], budget=400.0)
-    assert not finished and len(machine.ran) == 1
-    assert lines[0].endswith("30s, left about 8m50s")
+def test_a_task_that_is_cut_is_told_before_and_after_and_the_next_one_that_fits_runs(
+    machine: Machine, tmp_path: Path
+) -> None:
+    jobs = [job(tmp_path, "long", 0, seconds=300.0), job(tmp_path, "trees", 0, "texture_hgb", 0.5)]
+    machine.seconds = 200.0
+    outcome, lines = machine.run(jobs[:1], budget=100.0)
+    assert lines == [
+        "[1/1] long fold 0: takes about 5m00s, more than is left; to be cut at an epoch's end, for the next session",
+        "[1/1] long fold 0: stopped after epoch 3 of 5, its state is saved",
+    ]
+    assert outcome.unfinished == jobs[:1] and outcome.finished == []
+    machine.now, machine.seconds = 0.0, 40.0
+    outcome, lines = machine.run([job(tmp_path, "short", 0), jobs[1]], budget=30.0)
+    assert [task.experiment.name for task in machine.ran[1:]] == ["short", "trees"]
+    assert [one.experiment.name for one in outcome.unfinished] == ["short"]
 
 
 def test_a_task_that_fails_is_not_passed_over(
@@ -125,8 +143,11 @@ def test_a_task_that_fails_is_not_passed_over(
 
     monkeypatch.setattr(in_process, "run_task", failing)
     with pytest.raises(RuntimeError, match="out of memory"):
-        run(jobs)
+        machine.run(jobs)
     assert [task.fold for task in machine.ran] == [0]
+
+
+CPU = Device("cpu", "x86", 0, "float32", threads=2, deterministic=True, workers=0)
 
 
 def test_each_kind_of_network_has_its_trainer_and_its_own_clock(tmp_path: Path) -> None:
@@ -136,4 +157,6 @@ def test_each_kind_of_network_has_its_trainer_and_its_own_clock(tmp_path: Path) 
     chosen = trainer(network, observer)
     assert isinstance(chosen, functools.partial) and chosen.func.__name__ == "train_network"
     assert chosen.keywords == {"views": chosen_views(4), "observer": observer}
-    assert trees.expected().kind != network.expected().kind
+    estimates = [task_estimate(one.planned, 3, CPU) for one in (trees, network)]
+    assert [(one.kind, one.epochs, one.fold) for one in estimates] == [("features", 1, 3), ("keras", 5, 3)]
+    assert [trees.can_be_cut, network.can_be_cut] == [False, True]

@@ -102,6 +102,8 @@ def test_the_largest_task_decides_and_each_worker_counts() -> None:
     assert memory_needed([small, large], DEVICE) == alone > memory_needed([small], DEVICE)
     more = dataclasses.replace(DEVICE, workers=3)
     assert memory_needed([large], more) == pytest.approx(alone + 3 * preflight.WORKER_MEMORY)
+    side_by_side = dataclasses.replace(DEVICE, processes=2)
+    assert memory_needed([large], side_by_side) == pytest.approx(2 * alone + preflight.BASE_MEMORY)
 
 
 def test_half_precision_takes_half_the_activations() -> None:

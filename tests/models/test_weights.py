@@ -64,9 +64,9 @@ def test_a_failed_download_is_refused_by_the_name_of_its_file(monkeypatch, tmp_p
 
 
 def test_a_mount_is_walked_once_and_pictures_are_not(monkeypatch, tmp_path):
-    mount = tmp_path / "datasets"
+    mount = tmp_path / "input" / "datasets"
     place(mount / "owner" / "train")
-    monkeypatch.setattr(weights, "KAGGLE_INPUT", tmp_path)
+    monkeypatch.setenv("HISTOBLEND_KAGGLE_ROOT", str(tmp_path))
     walked = []
     walk = os.walk
     monkeypatch.setattr(weights.os, "walk", lambda folder: walked.append(folder) or walk(folder))

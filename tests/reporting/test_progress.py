@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from histoblend.execution.costs import Clock, Estimate
+from histoblend.execution.clock import Clock, Estimate
 from histoblend.reporting import progress
 from histoblend.reporting.progress import PLAIN_SECONDS, Display, duration, epoch_line
 
@@ -103,6 +103,26 @@ def test_a_live_display_shows_the_same_and_lets_lines_through() -> None:
     assert "a line in between" in shown
     for part in ("epoch 2/4", "loss 0.6000", "inner AUC 0.9000", "321 images/s", "left 1m40s"):
         assert part in shown
+
+
+def test_tasks_side_by_side_have_a_row_each() -> None:
+    chosen, stream = display(live=True)
+    with chosen.side_by_side() as rows:
+        one = rows.begin("card 0: [1/2] net fold 0", lambda share: 100 * (1 - share))
+        other = rows.begin("card 1: [2/2] net fold 1", lambda share: 60 * (1 - share))
+        one.on_start(4, 10)
+        other.on_start(2, 10)
+        one.on_step(0, 5, 0.7)
+        other.on_step(0, 5, 0.6)
+        stream.truncate(0)
+    shown = stream.getvalue()
+    for part in ("card 0: [1/2] net fold 0", "card 1: [2/2] net fold 1", "left 1m28s", "left 45s"):
+        assert part in shown
+    with chosen.side_by_side() as rows:
+        rows.end(rows.begin("ended", lambda share: 0.0))
+        rows.begin("running", lambda share: 0.0)
+        stream.truncate(0)
+    assert "running" in stream.getvalue() and "ended" not in stream.getvalue()
 
 
 def test_live_counting_shows_how_far_it_is() -> None:

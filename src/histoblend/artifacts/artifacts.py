@@ -13,6 +13,7 @@ from histoblend.artifacts.forms import BlendAudit, DataAudit, Done, Holder, RunN
 from histoblend.evaluation.metrics import Metrics
 from histoblend.evaluation.uncertainty import Ground, Interval, ground_of
 from histoblend.inference.tables import table_logits
+from histoblend.ledger import Submission
 from histoblend.workspace import Workspace
 
 
@@ -75,7 +76,8 @@ class Artifacts:
         blend_audit: what the rules of the last plan's blend are worth; None where an older run left none.
         data_audit: what ``histoblend audit`` found; None where it was not run.
         holder: the run that is at work in the folder, or was killed there.
-        ledger: public_score, private_score by name, NaN where unknown.
+        ledger: public_score, private_score by name, NaN where unknown; `submissions`: its lines.
+        pulled: scores of what kernels on Kaggle brought home into this folder.
         test_patches: number of test patches; None where nothing has predicted them yet.
         notes: sentences on what is unfinished or left out.
     """
@@ -91,6 +93,8 @@ class Artifacts:
     ledger: pd.DataFrame
     test_patches: int | None
     notes: tuple[str, ...]
+    pulled: tuple[Metrics, ...] = ()
+    submissions: tuple[Submission, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -53,6 +53,14 @@ class FoldsNote(Form):
     sentence: str
 
 
+class SourceNote(Form):
+    """A file that the run was made from."""
+
+    kind: str
+    path: str
+    sha256: str
+
+
 class RunNote(Form):
     """run.json: what the last run in the folder worked on and with; `plan` as it was written."""
 
@@ -62,6 +70,7 @@ class RunNote(Form):
     folds: FoldsNote
     device: dict[str, Any] = Field(default_factory=dict)
     weights: dict[str, Any] = Field(default_factory=dict)
+    sources: list[SourceNote] = Field(default_factory=list)
     versions: dict[str, str] = Field(default_factory=dict)
 
     @property

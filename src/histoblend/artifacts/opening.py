@@ -23,7 +23,8 @@ def opened_output(output: Path | None, environment: Mapping[str, str]) -> Worksp
         raise ArtifactRefusal(
             f"There is no folder {workspace.folder}.", "the output folder of a run", "name it with --output."
         )
-    if not any(path.exists() for path in (workspace.folds, workspace.experiments, workspace.ensembles)):
+    of_runs = (workspace.folds, workspace.experiments, workspace.ensembles, workspace.kernels)
+    if not any(path.exists() for path in of_runs):
         raise ArtifactRefusal(
             f"{workspace.folder} is no output folder: no folds.csv, no experiments, no ensembles.",
             "the folder a run has worked in",

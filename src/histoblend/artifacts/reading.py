@@ -35,7 +35,7 @@ from histoblend.artifacts.submissions import check_submissions
 from histoblend.errors import ArtifactRefusal
 from histoblend.evaluation.uncertainty import Ground, Interval, estimates, ground_of
 from histoblend.inference.tables import read_out_of_fold, read_test, table_logits
-from histoblend.ledger import read_ledger
+from histoblend.pulled import known_scores, known_submissions, pulled_metrics
 from histoblend.workspace import Workspace
 
 
@@ -69,9 +69,11 @@ def read_artifacts(workspace: Workspace) -> Artifacts:
         blend_audit=audit,
         data_audit=read_form(data_audit, DataAudit) if data_audit.exists() else None,
         holder=read_form(workspace.lock_holder, Holder) if workspace.lock_holder.exists() else None,
-        ledger=read_ledger(workspace.ledger),
+        ledger=known_scores(workspace),
         test_patches=None if shared.test_ids is None else len(shared.test_ids),
         notes=tuple(shared.notes),
+        pulled=tuple(pulled_metrics(workspace)),
+        submissions=tuple(known_submissions(workspace)),
     )
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from histoblend.competition.checks import check_files, check_labels, check_unique
 from histoblend.competition.contract import HCD, TUMOUR_CLASSES, Competition
 from histoblend.competition.door import Door
+from histoblend.competition.leaked_labels import SLIDE_MAPS
 from histoblend.competition.listing import list_patches, packed_hint
 from histoblend.competition.locate import find_files
 from histoblend.competition.parts import empty_table, picture_files
@@ -24,7 +25,6 @@ from histoblend.competition.tables import read_table
 from histoblend.errors import DataRefusal, some
 
 COLUMNS = ("id", "label")
-SLIDE_MAPS = ("patch_id_wsi_full.csv", "patch_id_wsi.csv")
 
 
 def read_hcd(root: Path, kaggle_input: Path, door: Door) -> Competition:

@@ -13,8 +13,8 @@ from histoblend.competition.contract import HCD, IMAGE_FOLDERS
 from histoblend.competition.recognise import Folder, are_class_folders, look_into
 from histoblend.competition.synthetic import is_synthetic
 from histoblend.errors import DataRefusal, some
+from histoblend.workspace import kaggle_root
 
-KAGGLE_INPUT = Path("/kaggle/input")
 DEPTH = 4  # /kaggle/input/datasets/<owner>/<slug>/<folder>
 HALF_MARKERS = frozenset(
     {"train_labels.csv", "train_labels.csv.zip", "train.zip", "histopathologic-cancer-detection.zip"}
@@ -39,7 +39,7 @@ def locate(
     data: Path | None,
     environment: Mapping[str, str],
     input_folder: Path,
-    kaggle_input: Path = KAGGLE_INPUT,
+    kaggle_input: Path | None = None,
 ) -> Located | None:
     """Find the competition; None where nothing was asked for and nothing lies around.
 
@@ -47,7 +47,7 @@ def locate(
         data: the value of ``--data``.
         environment: where ``HISTOBLEND_DATA`` is looked up.
         input_folder: the project's ``input/``; a synthetic competition in it is taken only if it is alone.
-        kaggle_input: where Kaggle mounts competitions and datasets.
+        kaggle_input: where Kaggle mounts competitions and datasets; else `kaggle_root` says it.
 
     Raises:
         DataRefusal: a place that was asked for holds no competition, a competition lies there still packed or
@@ -57,7 +57,8 @@ def locate(
         return _asked_for(data, "--data")
     if named := environment.get("HISTOBLEND_DATA"):
         return _asked_for(Path(named), "HISTOBLEND_DATA")
-    if on_kaggle := _lying_around(kaggle_input, "the Kaggle mounts"):
+    mounts = kaggle_input or kaggle_root(environment) / "input"
+    if on_kaggle := _lying_around(mounts, "the Kaggle mounts"):
         return on_kaggle
     return _lying_around(input_folder, "the input folder")
 

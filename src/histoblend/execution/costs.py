@@ -1,9 +1,8 @@
-"""What a task will cost, from arithmetic before anything ran and from measurement afterwards."""
+"""What a task will cost, from arithmetic before anything ran; `clock` corrects it by measurement."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from histoblend.config_experiment import Experiment
@@ -85,11 +84,23 @@ class Work:
 
     def seconds(self, device_kind: str, threads: int) -> float:
         """Estimated seconds of one task, at assumed rates."""
+        return self.training_seconds(device_kind, threads) + self.prediction_seconds(device_kind, threads)
+
+    def training_seconds(self, device_kind: str, threads: int) -> float:
+        """Those of them until it can predict; an estimator describes all its patches before that."""
         if not self.macs:
             describing = self.predicted_patches / TEXTURE_PATCHES_PER_SECOND
             return (describing + self.training_patches / TEXTURE_FITTED_PER_SECOND) / threads
-        passes = BACKWARD * self.training_patches + self.predicted_patches
-        return RATES[device_kind].start_seconds + passes * self.network.seconds(device_kind, threads)
+        passes = BACKWARD * self.training_patches
+        return self.start_seconds(device_kind) + passes * self.network.seconds(device_kind, threads)
+
+    def prediction_seconds(self, device_kind: str, threads: int) -> float:
+        """Those of them in which it predicts."""
+        return self.predicted_patches * self.network.seconds(device_kind, threads) if self.macs else 0.0
+
+    def start_seconds(self, device_kind: str) -> float:
+        """Those of them until the first step, anew in each session."""
+        return RATES[device_kind].start_seconds if self.macs else 0.0
 
     def activation_bytes(self, precision: str) -> float:
         """Bytes that a training step of one batch keeps for the backward pass, temporaries included."""
@@ -116,41 +127,3 @@ def task_work(
     steps = -(-(settings.samples_per_epoch or training) // settings.batch_size)
     seen = steps * settings.batch_size * settings.epochs
     return Work(network, settings.batch_size, seen, (held_out + test) * views)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Seconds that a task of an experiment is thought to take."""
-
-    experiment: str
-    kind: str
-    """What kind of work it is: a measured task corrects the estimates of its own kind only."""
-    seconds: float
-
-
-class Clock:
-    """Time left, from estimates that measurement corrects as tasks finish."""
-
-    def __init__(self, estimates: Sequence[Estimate]) -> None:
-        self._waiting = list(estimates)  # of the tasks not yet finished, in order
-        self._measured: dict[str, list[float]] = {}  # seconds, by experiment
-        self._ratio: dict[str, float] = {}  # of measured to estimated seconds, by kind
-
-    def finish(self, seconds: float) -> None:
-        """The first task waiting took `seconds`."""
-        task = self._waiting.pop(0)
-        self._measured.setdefault(task.experiment, []).append(seconds)
-        self._ratio[task.kind] = seconds / max(task.seconds, 1e-9)
-
-    def expected(self, task: Estimate) -> float:
-        """Seconds `task` will take: as its experiment's other folds did, else the corrected estimate."""
-        done = self._measured.get(task.experiment)
-        return sum(done) / len(done) if done else task.seconds * self._ratio.get(task.kind, 1.0)
-
-    def next_task(self) -> float:
-        """Seconds the next task will take; 0 when there is none."""
-        return self.expected(self._waiting[0]) if self._waiting else 0.0
-
-    def left(self, share_done: float = 0.0) -> float:
-        """Seconds until all tasks are finished, `share_done` of the next one being behind us."""
-        return sum(self.expected(task) for task in self._waiting) - share_done * self.next_task()

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from histoblend.config import Execution
+from histoblend.errors import MachineRefusal
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"  # what the driver shows of the cards, by number or UUID
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,23 @@ class Device:
     threads: int
     deterministic: bool
     workers: int
-    """Processes that augment."""
+    """Processes that augment, beside each task that runs."""
+    processes: int = 1
+    """Tasks that run at the same time; above 1 each in a process of its own, and this one holds no card."""
+
+    @property
+    def label(self) -> str:
+        """What measured times hold for: the card, or the processor with its threads."""
+        return self.name if self.kind == "gpu" else f"{self.name}, {self.threads} threads"
+
+    @property
+    def sentence(self) -> str:
+        """What tasks run on, for people."""
+        if self.processes == 1:
+            first = f" (the first of {self.count}; the others idle)" if self.count > 1 else ""
+            return f"{self.name}{first}, {self.threads} threads"
+        cards = f"{self.count} x {self.name}" if self.count > 1 else self.name
+        return f"{cards}, {self.processes} tasks at a time in processes of their own, {self.threads} threads each"
 
     @property
     def jit_compile(self) -> bool | str:
@@ -54,11 +73,18 @@ def processor_count() -> int:
     return os.cpu_count() or 1
 
 
-def prepare_device(execution: Execution) -> Device:
+def prepare_device(execution: Execution, *, side_by_side: bool = False) -> Device:
     """Start the backend with fixed threads and, on a CPU, deterministic operations; describe what was found.
 
     `precision: auto` is mixed bfloat16 on a CPU that computes in it, else float32; on a GPU mixed bfloat16 from
     compute capability 8 on, else mixed float16.
+
+    Args:
+        side_by_side: whether tasks may run in processes of their own (`execution.processes`). Where they will, this
+            process sees no card any more: the first operation would take all memory of every card it sees.
+
+    Raises:
+        MachineRefusal: several processes were asked for, and this one holds the cards already.
     """
     with quiet_start():
         import keras
@@ -68,10 +94,12 @@ def prepare_device(execution: Execution) -> Device:
 
             tf.config.list_physical_devices("GPU")
 
-    cores = processor_count()
+    tensorflow = keras.backend.backend() == "tensorflow"
+    processes = _processes(execution, tensorflow) if side_by_side else 1
+    cores = max(processor_count() // processes, 1)
     threads = cores if execution.threads == "auto" else execution.threads
-    if keras.backend.backend() == "tensorflow":
-        gpus, capability = _start_tensorflow(threads)
+    if tensorflow:
+        gpus, capability = _start_tensorflow(threads, hidden=processes > 1)
     else:
         gpus, capability = gpu_names(), 8.0  # JAX's own cards here are recent ones
     kind = "gpu" if gpus else "cpu"
@@ -79,7 +107,9 @@ def prepare_device(execution: Execution) -> Device:
     deterministic = kind == "cpu" if execution.deterministic == "auto" else execution.deterministic
     if deterministic and keras.backend.backend() == "tensorflow":
         _make_deterministic()
-    automatic_workers = max(cores - 1, 1) if gpus else 0
+    # One core is left to the training itself; of a share of two that would be half, and the feed is what a card
+    # waits for.
+    automatic_workers = (max(cores - 1, 1) if processes == 1 else cores) if gpus else 0
     return Device(
         kind=kind,
         name=gpus[0] if gpus else _processor_name(),
@@ -88,7 +118,67 @@ def prepare_device(execution: Execution) -> Device:
         threads=threads,
         deterministic=deterministic,
         workers=automatic_workers if execution.workers == "auto" else execution.workers,
+        processes=processes,
     )
+
+
+def _processes(execution: Execution, tensorflow: bool) -> int:
+    """How many tasks run at the same time; where it is several and there are cards, they are hidden from here.
+
+    Raises:
+        MachineRefusal: several were asked for, and that is not possible.
+    """
+    cards = _card_count() if tensorflow else len(gpu_names())
+    wanted = max(cards, 1) if execution.processes == "auto" else execution.processes
+    if wanted == 1 or not cards or (tensorflow and _hidden_cards()):
+        return wanted
+    if execution.processes == "auto":  # another backend, or a notebook that has used a card
+        return 1
+    raise MachineRefusal(
+        f"execution.processes is {wanted}, and this process holds the cards already."
+        if tensorflow
+        else f"execution.processes is {wanted}: only TensorFlow leaves the cards to other processes.",
+        "cards that are free for the tasks' own processes",
+        "restart the notebook or command, or set execution.processes to 1.",
+    )
+
+
+def _card_count() -> int:
+    import tensorflow as tf
+
+    return len(tf.config.list_physical_devices("GPU"))
+
+
+def _hidden_cards() -> bool:
+    """Whether TensorFlow could be kept from seeing any card in this process; not once it has used one."""
+    import tensorflow as tf
+
+    try:
+        tf.config.set_visible_devices([], "GPU")
+    except RuntimeError:
+        return False
+    return True
+
+
+def enter_device(device: Device) -> None:
+    """Start the backend in a task's own process as `prepare_device` decided it in the process of the run.
+
+    Raises:
+        MachineRefusal: the card this process was given cannot be used.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return
+    cards, _ = _start_tensorflow(device.threads)
+    if device.kind == "gpu" and not cards:
+        raise MachineRefusal(
+            f"A process that was given a card ({VISIBLE}={os.environ.get(VISIBLE)}) sees none.",
+            "the card that the run found",
+            "see `nvidia-smi`; run again, or in one process: set execution.processes to 1.",
+        )
+    if device.deterministic:
+        _make_deterministic()
 
 
 @contextmanager
@@ -117,7 +207,8 @@ def quiet_start() -> Iterator[None]:
             os.close(real)
 
 
-def _start_tensorflow(threads: int) -> tuple[list[str], float]:
+def _start_tensorflow(threads: int, hidden: bool = False) -> tuple[list[str], float]:
+    """Names of the cards this process may use, `hidden` ones included, and the lowest compute capability of them."""
     import tensorflow as tf
 
     try:
@@ -126,7 +217,7 @@ def _start_tensorflow(threads: int) -> tuple[list[str], float]:
     except RuntimeError:
         # Already started in this process, by an earlier run: its threads stay as they are.
         logging.getLogger(__name__).debug("TensorFlow runs with the threads it was started with")
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = tf.config.list_physical_devices("GPU") if hidden else tf.config.get_visible_devices("GPU")
     details: list[dict[str, Any]] = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     names = [str(detail.get("device_name", "GPU")) for detail in details]
     capabilities = [detail.get("compute_capability", (0, 0)) for detail in details]

@@ -116,7 +116,7 @@ def _resolved(experiment: Experiment, side: int) -> str:
     if not isinstance(settings, Backbone):
         return RANDOM
     found = resolve_weights(
-        _backbone(experiment),
+        backbone_of(experiment),
         settings.weights,
         attached_folders(),
         keras_home(),
@@ -124,6 +124,11 @@ def _resolved(experiment: Experiment, side: int) -> str:
         online=False,
     )
     return RANDOM if found is None else str(found)
+
+
+def weights_name(experiment: Experiment, side: int) -> str:
+    """Name of the published file that an experiment on a backbone starts from."""
+    return weights_file_name(backbone_of(experiment), experiment.input_size or side)
 
 
 def _has_file(experiment: Experiment, side: int) -> bool:
@@ -134,15 +139,15 @@ def _has_file(experiment: Experiment, side: int) -> bool:
         return False
 
 
-def _backbone(experiment: Experiment) -> str:
+def backbone_of(experiment: Experiment) -> str:
+    """The row of keras.applications that an experiment's network is built on."""
     return find_network(experiment.network.name).fixed["backbone"]
 
 
 def _weights_nowhere(missing: Sequence[Experiment], side: int) -> MachineRefusal:
     users: dict[str, list[str]] = {}
     for experiment in missing:
-        file = weights_file_name(_backbone(experiment), experiment.input_size or side)
-        users.setdefault(file, []).append(experiment.name)
+        users.setdefault(weights_name(experiment, side), []).append(experiment.name)
     every = ",".join(experiment.name for experiment in missing)
     lines = [f"  {file}  ({some(names)})" for file, names in users.items()]
     places, verb = [*attached_folders(), keras_home() / "models"], "is" if len(lines) == 1 else "are"
@@ -207,7 +212,7 @@ def check_machine(
     Raises:
         MachineRefusal: either is too small.
     """
-    disk_needed = _disk_needed(planned, fold_count, patches) + cache_bytes
+    disk_needed = artifact_bytes(planned, fold_count, patches) + cache_bytes
     disk_free = shutil.disk_usage(nearest_existing(output)).free
     if disk_needed > disk_free:
         raise MachineRefusal(
@@ -235,7 +240,10 @@ def _weights_sentence(planned: Sequence[PlannedExperiment]) -> str:
     return f"pretrained weights: from {' and '.join(places)}" if places else ""
 
 
-def _disk_needed(planned: list[PlannedExperiment], fold_count: int, patches: tuple[int, int]) -> int:
+def artifact_bytes(
+    planned: Sequence[PlannedExperiment], fold_count: int, patches: tuple[int, int]
+) -> int:
+    """Bytes of disk that the artifacts of a plan take, for this many training and test patches."""
     rows = (patches[0] + patches[1] * (fold_count + 1)) * OUTPUT_ROW_BYTES
     weights = sum(one.work.parameters * 4 * fold_count for one in planned)
     state = max((one.work.parameters * 4 * STATE_COPIES for one in planned), default=0)
@@ -250,18 +258,24 @@ def check_memory(planned: Sequence[PlannedExperiment], device: Device, free: flo
     """
     needed = memory_needed(planned, device)
     if free is not None and needed > free:
+        several = f", {device.processes} at a time," if device.processes > 1 else ""
         raise MachineRefusal(
-            f"{_size(free)} of memory are free, the largest task takes about {_size(needed)}.",
+            f"{_size(free)} of memory are free, the largest task{several} takes about {_size(needed)}.",
             "memory for the network's activations and the feed",
-            "lower training.batch_size or input_size, or use fewer workers (--set execution.workers=0).",
+            "lower training.batch_size or input_size, or use fewer workers (--set execution.workers=0)"
+            + (" or one task at a time (--set execution.processes=1)." if several else "."),
         )
     return needed
 
 
 def memory_needed(planned: Sequence[PlannedExperiment], device: Device) -> float:
-    """Bytes of main memory the largest task takes; on a GPU the activations lie on the card."""
+    """Bytes of main memory the largest task takes, as often as tasks run at a time, beside the process of the run.
+
+    On a GPU the activations lie on the card.
+    """
     step = _step_memory(planned, device) if device.kind == "cpu" else 0.0
-    return BASE_MEMORY + device.workers * WORKER_MEMORY + step
+    task = BASE_MEMORY + device.workers * WORKER_MEMORY + step
+    return task if device.processes == 1 else BASE_MEMORY + device.processes * task
 
 
 def _step_memory(planned: Sequence[PlannedExperiment], device: Device) -> float:

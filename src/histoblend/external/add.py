@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from histoblend.competition.leak_check import is_guarded_run, refuse_hard_answers
 from histoblend.config_files import check_new_name, configs_folder
 from histoblend.errors import ArtifactRefusal, ConfigRefusal
 from histoblend.evaluation.metrics import areas, scored
@@ -34,6 +35,7 @@ from histoblend.workspace import (
     file_hash,
     fingerprint,
     locked,
+    read_json,
     write_json,
     write_text,
 )
@@ -161,6 +163,8 @@ def _tables(request: AddRequest, ground: Ground, display: Display) -> Tables:
         table = read_foreign(request.test, ground.test_ids)
         scores = foreign_scores(table, ground.outputs, request.test, test=True)
         test = test_table(ground.test_ids, scores.logits)
+        if is_guarded_run(read_json(ground.workspace.run_record)) and scores.clipped == len(table):
+            refuse_hard_answers(request.test, len(table))
         read["test"] = _told(scores, request.test, display)
     if len({one["scale"] for one in read.values()}) > 1:
         kinds = " and ".join(f"{one['scale']} ({one['columns']})" for one in read.values())

@@ -135,13 +135,13 @@ def plain_backbone(backbone: str, weights: str, input_size: int) -> keras.Model:
     if isinstance(found, Path):
         load_weights(body, found)
     elif found == DOWNLOAD:
-        body.set_weights(_downloaded(backbone, input_size))
+        body.set_weights(fetch_weights(backbone, input_size))
     else:
         standardise(body)
     return body
 
 
-def _downloaded(backbone: str, input_size: int) -> list[np.ndarray]:
+def fetch_weights(backbone: str, input_size: int) -> list[np.ndarray]:
     """Weights that keras.applications fetches and checks against its hash.
 
     Raises:

@@ -17,12 +17,12 @@ import numpy as np
 
 from histoblend.errors import ConfigRefusal, MachineRefusal
 from histoblend.models.weights_file import check_weights_file
+from histoblend.workspace import kaggle_root
 
 if TYPE_CHECKING:
     import keras
 
 DOWNLOAD: Literal["download"] = "download"
-KAGGLE_INPUT = Path("/kaggle/input")
 PICTURE_FOLDERS = {"train", "test"}
 SERVER = ("storage.googleapis.com", 443)
 
@@ -120,11 +120,12 @@ def attached_folders(environment: Mapping[str, str] = os.environ) -> list[Path]:
     """Folders that may hold weights: ``HISTOBLEND_WEIGHTS``, Kaggle's mounts, the project's ``input/weights``."""
     named = environment.get("HISTOBLEND_WEIGHTS", "")
     folders = [Path(part) for part in named.split(os.pathsep) if part]
-    folders += [KAGGLE_INPUT / kind for kind in ("datasets", "models")]
+    mounts = kaggle_root(environment) / "input"
+    folders += [mounts / kind for kind in ("datasets", "models")]
     project = Path(
         environment.get("HISTOBLEND_CONFIGS", "configs")
     ).parent  # run.sh names it, wherever it starts
-    folders += [*_flat_mounts(KAGGLE_INPUT), project / "input" / "weights"]
+    folders += [*_flat_mounts(mounts), project / "input" / "weights"]
     return [folder for folder in folders if folder.is_dir()]
 
 
@@ -154,7 +155,7 @@ def _flat_mounts(root: Path) -> Iterable[Path]:
 
 
 def _occurrences(folder: Path, name: str) -> list[Path]:
-    mounted = folder.is_relative_to(KAGGLE_INPUT)
+    mounted = folder.is_relative_to(kaggle_root(os.environ) / "input")
     return sorted(path for path in (_mounted if mounted else _files)(folder) if path.name == name)
 
 

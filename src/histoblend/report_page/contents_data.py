@@ -90,6 +90,7 @@ def reproduce_section(artifacts: Artifacts) -> Section:
             f"Settings of each experiment: config.yaml in its folder under {artifacts.workspace.experiments}."
         ),
         _fingerprints(artifacts),
+        *_sources(artifacts),
         _versions(artifacts),
     ]
     return Section("reproduce", "How to make this again", tuple(blocks))
@@ -127,6 +128,15 @@ def _fingerprints(artifacts: Artifacts) -> TableBlock:
         Column("start", False, "Weights the training began with, where the last run says it."),
     )
     return TableBlock("Fingerprints", columns, tuple(tuple(words_cell(text) for text in row) for row in rows))
+
+
+def _sources(artifacts: Artifacts) -> list[Block]:
+    """The files the last run was made from; nothing where it did not note them."""
+    if not artifacts.run.sources:
+        return []
+    columns = (Column("what"), Column("file"), Column("sha256", False, "Hash of the file's bytes."))
+    rows = [(one.kind, one.path, one.sha256) for one in artifacts.run.sources]
+    return [TableBlock("Sources of the last run", columns, tuple(tuple(map(words_cell, row)) for row in rows))]
 
 
 def _versions(artifacts: Artifacts) -> TableBlock:

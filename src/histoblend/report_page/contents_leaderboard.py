@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from histoblend.artifacts.artifacts import Artifacts, Candidate
 from histoblend.evaluation.uncertainty import Interval, prediction_interval
-from histoblend.leaderboard import agreement
-from histoblend.ledger import SCORES
 from histoblend.report_page.blocks import Block, Column, Section, TableBlock, Words
+from histoblend.report_page.contents_answered import answered_blocks
 from histoblend.report_page.fold_shares import lowered
-from histoblend.report_page.wording import between, number_cell, score, share, words_cell
-from histoblend.reporting.ranking import ranking_table
+from histoblend.report_page.wording import between, number_cell, score, share
 
 FACTORS = (0.5, 1.0, 2.0)  # of the number of new slides that is guessed
 
@@ -96,7 +93,7 @@ def leaderboard_section(artifacts: Artifacts, expected: Expected | None) -> Sect
         blocks.append(Words(_limits(expected)))
     if not artifacts.scored_elsewhere:
         return Section("leaderboard", "What to expect on new slides", tuple(blocks))
-    return Section("leaderboard", "What to expect on a leaderboard", (*blocks, *_answered(artifacts)))
+    return Section("leaderboard", "What to expect on a leaderboard", (*blocks, *answered_blocks(artifacts)))
 
 
 def _warned(expected: Expected) -> list[Block]:
@@ -152,29 +149,3 @@ def _held_out(expected: Expected) -> list[Block]:
             f"{score(found)}: {where} the range below."
         )
     ]
-
-
-def _answered(artifacts: Artifacts) -> list[Block]:
-    """Scores that a leaderboard has answered, beside ours."""
-    if artifacts.ledger.empty:
-        return [Words("No leaderboard score is known: submissions.csv in the output folder names none.")]
-    table = ranking_table([one.metrics for one in artifacts.ranked], artifacts.ledger)
-    answered = table[table[SCORES].notna().any(axis=1)]
-    rows = tuple(
-        (
-            words_cell(str(row["name"])),
-            *(number_cell(row[key], score(row[key])) for key in ("auc_pooled", *SCORES)),
-        )
-        for row in answered.to_dict("records")
-    )
-    columns = (
-        Column("name"),
-        Column("AUC here", True, "Pooled over out-of-fold predictions."),
-        Column("public", True, "Score on the public leaderboard, from submissions.csv."),
-        Column("private", True, "Score on the private leaderboard, from submissions.csv."),
-    )
-    sentences = [agreement(table, column) for column in SCORES if np.isfinite(table[column]).any()]
-    blocks: list[Block] = [Words(one) for one in sentences]
-    if rows:
-        blocks.insert(0, TableBlock("What leaderboards have answered", columns, rows))
-    return blocks

@@ -62,7 +62,7 @@ def _columns(table: pd.DataFrame, interval: bool) -> dict[str, list[str]]:
     """Cells by heading, of what is known."""
     rows: list[dict[str, Any]] = table.to_dict("records")
     columns = {
-        "#": [str(row["rank"]) if row["status"] == "complete" else row["status"] for row in rows],
+        "#": [_place(row) for row in rows],
         "name": [row["name"] for row in rows],
         "kind": [row["kind"] for row in rows],
         "CV AUC": [with_interval(row) if interval else number(row["auc_pooled"], ".4f") for row in rows],
@@ -76,6 +76,13 @@ def _columns(table: pd.DataFrame, interval: bool) -> dict[str, list[str]]:
         "gap ": [_less(row, "private_score") for row in rows],
     }
     return {heading: cells for heading, cells in columns.items() if any(cells)}
+
+
+def _place(row: dict[str, Any]) -> str:
+    """The rank, or why there is none."""
+    if row.get("unlike"):
+        return str(row["unlike"])
+    return str(row["rank"]) if row["status"] == "complete" else str(row["status"])
 
 
 def _fold_mean(row: dict[str, Any]) -> str:

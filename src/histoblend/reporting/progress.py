@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
-from histoblend.execution.costs import Clock
+from histoblend.execution.clock import Clock
 from histoblend.training.observer import Observer
 
 PLAIN_WIDTH = 160  # of tables in files and pipes
@@ -74,11 +74,43 @@ class Display:
     @contextmanager
     def training(self, label: str, clock: Clock) -> Iterator[Observer]:
         """Progress of one task as an observer of its steps and epochs."""
+        with self.side_by_side() as rows:
+            yield rows.begin(label, clock.left)
+
+    @contextmanager
+    def side_by_side(self) -> Iterator[Rows]:
+        """Progress of several tasks at the same time: a row for each on a terminal, else lines."""
         if not self.live:
-            yield _plain_observer(label, clock, self.tell)
+            yield Rows(self.tell)
             return
         with Progress(*_columns(), console=self.console, transient=True) as progress:
-            yield _live_observer(progress, progress.add_task(label, total=None, detail="starting"), clock)
+            yield Rows(self.tell, progress)
+
+
+class Rows:
+    """Who shows the tasks that run: one observer for each."""
+
+    def __init__(self, tell: Callable[[str], None], progress: Progress | None = None) -> None:
+        self._tell, self._progress = tell, progress
+        self._bars: dict[int, TaskID] = {}  # by the observer's identity
+
+    def begin(self, label: str, left: Callable[[float], float]) -> Observer:
+        """An observer of a task that begins.
+
+        Args:
+            left: seconds until all tasks are finished, when a share of this one is behind us.
+        """
+        if self._progress is None:
+            return _plain_observer(label, left, self._tell)
+        bar = self._progress.add_task(label, total=None, detail="starting")
+        observer = _live_observer(self._progress, bar, left)
+        self._bars[id(observer)] = bar
+        return observer
+
+    def end(self, observer: Observer) -> None:
+        """The task of `observer` runs no more."""
+        if self._progress is not None:
+            self._progress.remove_task(self._bars.pop(id(observer)))
 
 
 def epoch_line(row: dict[str, float], epochs: int) -> str:
@@ -97,7 +129,7 @@ def _columns() -> tuple[TextColumn | BarColumn, ...]:
     return TextColumn("{task.description}"), BarColumn(bar_width=12), TextColumn("{task.fields[detail]}")
 
 
-def _plain_observer(label: str, clock: Clock, tell: Callable[[str], None]) -> Observer:
+def _plain_observer(label: str, left: Callable[[float], float], tell: Callable[[str], None]) -> Observer:
     epochs = 1
 
     def on_start(all_epochs: int, steps: int) -> None:
@@ -105,13 +137,12 @@ def _plain_observer(label: str, clock: Clock, tell: Callable[[str], None]) -> Ob
         epochs = all_epochs
 
     def on_epoch(row: dict[str, float]) -> None:
-        left = duration(clock.left(row["epoch"] / epochs))
-        tell(f"{label}  {epoch_line(row, epochs)}  left {left}")
+        tell(f"{label}  {epoch_line(row, epochs)}  left {duration(left(row['epoch'] / epochs))}")
 
     return Observer(on_start=on_start, on_epoch=on_epoch)
 
 
-def _live_observer(progress: Progress, bar: TaskID, clock: Clock) -> Observer:
+def _live_observer(progress: Progress, bar: TaskID, left: Callable[[float], float]) -> Observer:
     epochs, steps, last = 1, 1, ""
 
     def on_start(all_epochs: int, all_steps: int) -> None:
@@ -121,8 +152,8 @@ def _live_observer(progress: Progress, bar: TaskID, clock: Clock) -> Observer:
 
     def on_step(epoch: int, step: int, loss: float) -> None:
         done = epoch * steps + step
-        left = duration(clock.left(done / (epochs * steps)))
-        detail = f"epoch {epoch + 1}/{epochs}  left {left}  loss {loss:.4f}{last}"
+        time_left = duration(left(done / (epochs * steps)))
+        detail = f"epoch {epoch + 1}/{epochs}  left {time_left}  loss {loss:.4f}{last}"
         progress.update(bar, completed=done, detail=detail)
 
     def on_epoch(row: dict[str, float]) -> None:

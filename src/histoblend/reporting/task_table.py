@@ -47,7 +47,10 @@ def printed_tasks(
         times = f"{duration(seconds)}\n{duration(seconds * len(left))}"
         table.add_row(*_cells(one), f"{one.views}\n{to_do}", times)
     table.add_section()
-    table.add_row(f"{tasks} tasks to do", *[""] * 4, duration(total), style="bold")
+    several = f", {device.processes} at a time" if device.processes > 1 else ""
+    table.add_row(
+        f"{tasks} tasks to do{several}", *[""] * 4, duration(total / device.processes), style="bold"
+    )
     return table
 
 

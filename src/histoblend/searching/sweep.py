@@ -15,7 +15,8 @@ from pathlib import Path
 from histoblend.config_experiment import Experiment
 from histoblend.config_files import configs_folder, load_experiment
 from histoblend.errors import ConfigRefusal
-from histoblend.execution.costs import Clock, Estimate, task_work
+from histoblend.execution.clock import Clock, Estimate
+from histoblend.execution.costs import task_work
 from histoblend.execution.preflight import PlannedExperiment, available_memory
 from histoblend.preparation import Prepared, Request, prepare
 from histoblend.reporting.progress import Display, duration

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from histoblend.training.deadline import Pace
 from histoblend.training.selection import is_new_best
 from histoblend.training.state import TaskState, assign_values, save_state, values_of
 
@@ -115,9 +116,9 @@ class RateByEpoch(keras.callbacks.Callback):
 class SaveState(keras.callbacks.Callback):
     """Writes the task's state at every epoch's end; the last of the callbacks that change anything."""
 
-    def __init__(self, path: Path, fingerprint: str, record: EpochRecord) -> None:
+    def __init__(self, path: Path, fingerprint: str, record: EpochRecord, device: str = "") -> None:
         super().__init__()
-        self.path, self.fingerprint, self.record = path, fingerprint, record
+        self.path, self.fingerprint, self.record, self.device = path, fingerprint, record, device
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         state = TaskState(
@@ -127,8 +128,25 @@ class SaveState(keras.callbacks.Callback):
             values_of(self.model.optimizer.variables),
             self.record.best,
             self.record.average,
+            self.device,
         )
         save_state(self.path, state)
+
+
+class StopInTime(keras.callbacks.Callback):
+    """Ends the training at an epoch's end when another one would not end in time; behind `SaveState`."""
+
+    def __init__(self, pace: Pace) -> None:
+        super().__init__()
+        self.pace = pace
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.pace.epoch_begins()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.pace.epoch_ends()
+        if not self.pace.allows_epoch():
+            self.model.stop_training = True
 
 
 REFRESH_SECONDS = 0.5

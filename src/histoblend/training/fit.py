@@ -24,6 +24,7 @@ from histoblend.models.outputs import logit_model
 from histoblend.models.problem import Problem
 from histoblend.models.registry import build_network
 from histoblend.training import callbacks as between
+from histoblend.training.deadline import Deadline, Pace, TaskPaused
 from histoblend.training.depth import Parts, let_learn, network_parts, rate_shares
 from histoblend.training.feed import KerasFeed, balanced_class_weights
 from histoblend.training.keeping import finisher, statistics_batches
@@ -61,6 +62,8 @@ class FitJob:
     jit_compile: bool | str = False
     observer: Observer = field(default_factory=Observer)
     problem: Problem = field(default_factory=Problem)
+    deadline: Deadline | None = None
+    device: str = ""
 
     @property
     def total_steps(self) -> int:
@@ -115,11 +118,17 @@ def fit(job: FitJob) -> tuple[keras.Model, between.History]:
         ArtifactRefusal: the saved state is damaged or belongs to another configuration.
         ConfigRefusal: the training diverged, where an inner split is watched.
         MachineRefusal: a process of the feed died.
+        TaskPaused: the deadline allows no further epoch, or not what follows the last one; the state is saved.
     """
     model = build_model(job.experiment, job.precision, job.problem)
     parts = network_parts(model)
+    pace = Pace(job.deadline)
     while not _ended(job, record := _entered(model, job, parts)):
-        _fit_stage(model, job, parts, record)
+        _fit_stage(model, job, parts, record, pace)
+        if not _ended(job, record) and not pace.allows_epoch():
+            raise TaskPaused(len(record.history))
+    if not pace.allows_closing():
+        raise TaskPaused(len(record.history))
     if job.experiment.training.selection == "best":
         assign_values(model.variables, record.best)
     else:
@@ -167,8 +176,10 @@ def _shares(model: keras.Model, job: FitJob, parts: Parts) -> list[float] | None
     return None if first == 1 else rate_shares(parts, first, model.trainable_variables)
 
 
-def _fit_stage(model: keras.Model, job: FitJob, parts: Parts, record: between.EpochRecord) -> None:
-    """Train from the epoch the record stands at to the end of its stage."""
+def _fit_stage(
+    model: keras.Model, job: FitJob, parts: Parts, record: between.EpochRecord, pace: Pace
+) -> None:
+    """Train from the epoch the record stands at to the end of its stage, or as far as time allows."""
     done = len(record.history)
     feed = keras_feed(job, done * job.feed.steps_per_epoch)
     with feed.refusals():
@@ -179,7 +190,7 @@ def _fit_stage(model: keras.Model, job: FitJob, parts: Parts, record: between.Ep
             steps_per_epoch=job.feed.steps_per_epoch,
             shuffle=False,  # the feed has its own order
             verbose=0,
-            callbacks=_callbacks(model, job, parts, record),
+            callbacks=[*_callbacks(model, job, parts, record), between.StopInTime(pace)],
         )
 
 
@@ -219,7 +230,7 @@ def _callbacks(
         chosen.append(
             keras.callbacks.TensorBoard(str(job.tensorboard_path), write_graph=False, profile_batch=0)
         )
-    chosen.append(between.SaveState(job.state_path, job.fingerprint, record))
+    chosen.append(between.SaveState(job.state_path, job.fingerprint, record, job.device))
     chosen.append(between.StepProgress(record, job.observer.on_step, job.observer.on_epoch))
     return chosen
 

@@ -76,6 +76,8 @@ def _taught_job(task: Task, inputs: TaskInputs, observer: Observer) -> tuple[Fit
         tensorboard_path=task.folder.tensorboard if training.tensorboard else None,
         jit_compile=inputs.device.jit_compile,
         observer=observer,
+        deadline=task.deadline,
+        device=inputs.device.label,
     )
     return job, taught.tables if taught else {}
 

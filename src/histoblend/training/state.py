@@ -8,9 +8,6 @@ of the weights of the last epochs.
 from __future__ import annotations
 
 import json
-import struct
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,12 +16,11 @@ import keras
 import numpy as np
 
 from histoblend.errors import ArtifactRefusal
+from histoblend.training.state_about import DAMAGE
 from histoblend.workspace import atomic_write
 
 Arrays = list[np.ndarray]
 PARTS = ("model", "optimizer", "best", "average")
-# What a flipped byte in the archive can raise: RuntimeError for a file that now claims to be encrypted.
-DAMAGE = (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, struct.error)
 
 
 @dataclass
@@ -37,6 +33,8 @@ class TaskState:
     optimizer: Arrays
     best: Arrays = field(default_factory=list)
     average: Arrays = field(default_factory=list)
+    device: str = ""
+    """What the last epoch ran on: its seconds say nothing of another device."""
 
 
 def values_of(variables: list[keras.Variable]) -> Arrays:
@@ -66,7 +64,12 @@ def save_state(path: Path, state: TaskState) -> None:
     arrays: dict[str, Any] = {}
     for part in PARTS:
         arrays |= {f"{part}.{number:05d}": value for number, value in enumerate(getattr(state, part))}
-    about = {"fingerprint": state.fingerprint, "history": state.history, "arrays": sorted(arrays)}
+    about = {
+        "fingerprint": state.fingerprint,
+        "history": state.history,
+        "arrays": sorted(arrays),
+        "device": state.device,
+    }
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     with atomic_write(path) as temporary:
         np.savez(temporary, **arrays)
@@ -95,4 +98,4 @@ def load_state(path: Path, fingerprint: str) -> TaskState:
     parts = {
         part: [content[name] for name in sorted(content) if name.startswith(f"{part}.")] for part in PARTS
     }
-    return TaskState(fingerprint, about["history"], **parts)
+    return TaskState(fingerprint, about["history"], **parts, device=about.get("device", ""))

@@ -25,6 +25,7 @@ from histoblend.evaluation.auc import class_auc, one_vs_rest
 from histoblend.execution.device import Device
 from histoblend.inference.tables import out_of_fold_table, test_table, write_out_of_fold, write_test
 from histoblend.reporting.curves import write_roc_curve
+from histoblend.training.deadline import Deadline
 from histoblend.workspace import TaskFolder, Workspace, file_hash, read_json, write_csv, write_json
 
 
@@ -37,6 +38,8 @@ class Task:
     folder: TaskFolder
     fingerprint: str
     precision: str
+    deadline: Deadline | None = None
+    """When it has to stop at an epoch's end; None for never. What cannot be cut does not look at it."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,9 @@ def run_task(task: Task, inputs: TaskInputs, train: Trainer) -> dict[str, Any]:
 
     Returns:
         The content of `done.json`.
+
+    Raises:
+        TaskPaused: it stopped at an epoch's end, since its deadline came near; its state is saved.
     """
     trained = train(task, inputs)
     held_out = inputs.folds[inputs.folds["fold"] == task.fold]
@@ -167,6 +173,7 @@ def run_task(task: Task, inputs: TaskInputs, train: Trainer) -> dict[str, Any]:
     record = _metrics(predicted, held_out["label"].to_numpy())
     record |= {"fold": task.fold, "fingerprint": task.fingerprint, "precision": task.precision}
     record |= {"train_seconds": trained.seconds, "prediction_seconds": prediction_seconds}
+    record["device"] = inputs.device.label
     record["images_per_second"] = trained.images / max(trained.seconds, 1e-9)
     if trained.teachers:
         record["teachers"] = trained.teachers

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from histoblend.data.pack import Pack
 from histoblend.data.split import Split
-from histoblend.execution.in_process import Job
+from histoblend.execution.jobs import Job, task_estimate
 from histoblend.execution.preflight import PlannedExperiment
 from histoblend.models.registry import find_network
 from histoblend.preparation import Prepared
@@ -99,4 +99,5 @@ def make_job(planned: PlannedExperiment, ground: Ground, *, started: bool) -> Jo
         return make_jobs(prepared, ground.packed, ground.split)[0]
     record = fresh_record(planned.experiment, prepared, ground.packed, ground.split)
     folder = ground.workspace.experiment(planned.experiment.name)
-    return Job(planned, folder, ground.request.fold, record, 0.0)
+    estimate = task_estimate(planned, ground.request.fold, prepared.device)
+    return Job(planned, folder, ground.request.fold, record, estimate)

@@ -92,3 +92,20 @@ class Cost:
     name: str
     auc: float
     minutes: float
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Something that was submitted: cross-validated AUC with its interval, and both scores; NaN where unknown.
+
+    Attributes:
+        apart: made on other data or folds than the rest.
+    """
+
+    name: str
+    auc: float
+    low: float
+    high: float
+    public: float
+    private: float
+    apart: bool = False

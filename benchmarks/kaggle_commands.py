@@ -1,0 +1,109 @@
+"""Record docs/kaggle.md: each of its commands run against the stand-in for Kaggle, with what it printed.
+
+python benchmarks/kaggle_commands.py --data ../shared/hcd-mini        about eight minutes on two cores
+
+Every line of the page that begins with ``$ ./run.sh`` inside a ``console`` block is run, in the order of the page, and
+what it printed takes the place of the block's other lines. The stand-in is the test suite's server on this machine;
+it scores by AUC and really runs the script that is pushed, in a tree laid out as Kaggle's. The competition that it
+holds is cut from the labelled patches of a small real set: the pseudo-slides of one part are its test patches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "kaggle.md"
+BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+sys.path.insert(0, str(ROOT / "tests" / "kaggle"))
+
+from server.competitions import Competition  # noqa: E402
+from server.datasets import Datasets  # noqa: E402
+from server.kernels import Kernels  # noqa: E402
+from server.service import Service  # noqa: E402
+
+TEST_PATCHES = 600
+
+
+def competition_files(data: Path) -> tuple[dict[str, bytes | Path], dict[str, int]]:
+    """The files of a competition whose test patches are labelled patches of `data`, and their labels."""
+    labels = pd.read_csv(data / "train_labels.csv")
+    test = labels.sample(TEST_PATCHES, random_state=0)
+    train = labels.drop(test.index)
+    files: dict[str, bytes | Path] = {
+        "train_labels.csv": train.to_csv(index=False).encode(),
+        "sample_submission.csv": test.assign(label=0).to_csv(index=False).encode(),
+    }
+    for part, table in (("train", train), ("test", test)):
+        files |= {f"{part}/{name}.tif": data / "train" / f"{name}.tif" for name in table["id"]}
+    return files, dict(zip(test["id"], test["label"].astype(int), strict=True))
+
+
+def recorded(page: str, project: Path, environment: dict[str, str]) -> str:
+    """`page` with the output of every command as it is printed now."""
+
+    def run_block(block: re.Match[str]) -> str:
+        lines = []
+        for command in re.findall(r"^\$ (\./run\.sh .*)$", block[1], re.MULTILINE):
+            lines += [f"$ {command}", printed(command, project, environment), ""]
+        text = "\n".join(lines).strip()
+        print(text, flush=True)
+        return f"```console\n{text}\n```"
+
+    return BLOCK.sub(run_block, page)
+
+
+def printed(command: str, project: Path, environment: dict[str, str]) -> str:
+    """What `command` prints, standard output and error together, with the folder of the recording named ~/histoblend."""
+    words = [sys.executable, "-m", "histoblend", *command.split()[1:]]
+    done = subprocess.run(
+        words,
+        cwd=project,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    text = done.stdout.replace(str(project), "~/histoblend")
+    lines = [line.rstrip() for line in text.rstrip().splitlines()]
+    return "\n".join(lines + ([f"(exit code {done.returncode})"] if done.returncode else []))
+
+
+def record(data: Path, folder: Path) -> str:
+    """The page, recorded in `folder`."""
+    project = folder / "histoblend"
+    shutil.copytree(ROOT / "configs", project / "configs")
+    files, labels = competition_files(data)
+    with Service() as service:
+        Competition(service, labels=labels, files=files)
+        Datasets(service)
+        Kernels(service, runs_scripts=True, mounts=folder / "mounts")
+        environment = service.environment(folder) | {
+            "HISTOBLEND_CONFIGS": str(project / "configs"),
+            "PYTHONPATH": str(ROOT / "src"),
+            "COLUMNS": "110",
+        }
+        return recorded(PAGE.read_text(), project, environment)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    with tempfile.TemporaryDirectory() as folder:
+        page = record(parser.parse_args().data.absolute(), Path(folder))
+    PAGE.write_text(page)
+
+
+if __name__ == "__main__":
+    os.environ.pop("HISTOBLEND_DATA", None)
+    main()

@@ -1,0 +1,69 @@
+"""What a session left behind, told: submission, paused or finished, what failed, and what to do next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from histoblend.errors import counted, some
+from histoblend.kaggle.kernels import Kernel, Session
+from histoblend.kaggle.session.stored import RECORD
+from histoblend.reporting.progress import Display, duration
+from histoblend.workspace import Workspace, read_json
+
+LAST_LINES = 20
+AGAIN = "What is finished is kept: `histoblend kernel push` starts the next session, which goes on with it."
+
+
+def tell_outcome(folder: Path, kernel: Kernel, session: Session, display: Display) -> None:
+    """Say what lies in `folder`, which was pulled."""
+    if session.state != "complete":
+        tell_end_of_log(folder / f"{kernel.slug}.log", display)
+    workspace = Workspace(folder)
+    if not workspace.run_record.exists():
+        display.warn("No run has left anything in it: only what stands above, and its log.")
+        return
+    if workspace.submission.exists():
+        display.tell(f"Submission: {workspace.submission}")
+        display.tell(f"Next: histoblend submit --output {folder}")
+    else:
+        display.tell("No submission yet: no experiment is complete.")
+    display.tell(f"To look at it: histoblend rank --output {folder}; histoblend report --output {folder}")
+    tell_standing(folder, display)
+
+
+def tell_standing(folder: Path, display: Display) -> None:
+    """Say whether the plan is finished, by what the session noted of it."""
+    path = folder / RECORD
+    if not path.exists():
+        display.warn(f"The session left no {path.name}: it was stopped before its end. {AGAIN}")
+        return
+    noted = read_json(path)
+    state, left = noted.get("state", ""), noted.get("left", [])
+    if state == "finished":
+        display.tell(f"Plan {noted.get('plan')} is finished.")
+    elif state == "paused":
+        display.tell(f"Paused: {counted(len(left), 'task')} left ({some(left)}){_to_go(folder)}. {AGAIN}")
+    else:
+        display.warn(f"The session's run has state {state!r}, exit code {noted.get('exit_code')}. {AGAIN}")
+
+
+def _to_go(folder: Path) -> str:
+    """How much is left by what the run estimated, where it did."""
+    path = Workspace(folder).paused
+    if not path.exists():
+        return ""
+    noted = read_json(path)
+    sessions = noted.get("sessions_to_go")
+    more = f", {counted(sessions, 'session')} of {noted.get('budget')}" if sessions else ""
+    return f", about {duration(noted.get('seconds_left', 0))} of work{more}"
+
+
+def tell_end_of_log(log: Path, display: Display) -> None:
+    """Show the last lines of the log."""
+    if not log.exists():
+        display.warn("Kaggle gave no log of it.")
+        return
+    lines = log.read_text(encoding="utf-8").splitlines()
+    display.warn(f"The end of its log ({log}):")
+    for line in lines[-LAST_LINES:]:
+        display.tell(f"  | {line}")

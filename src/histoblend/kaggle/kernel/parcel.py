@@ -1,0 +1,47 @@
+"""What is sent to Kaggle: the script and what is said about it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from histoblend import __version__
+from histoblend.kaggle.kernel.metadata import METADATA, SCRIPT
+from histoblend.reporting.progress import Display
+from histoblend.workspace import write_json, write_text
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What is sent."""
+
+    plan: str
+    settings: tuple[str, ...]
+    script: str
+    metadata: dict[str, Any]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the script."""
+        return hashlib.sha256(self.script.encode()).hexdigest()
+
+    def write(self, folder: Path) -> None:
+        """Put script and metadata into `folder`, as the client wants them."""
+        write_text(folder / SCRIPT, self.script)
+        write_json(folder / METADATA, self.metadata)
+
+
+def introduce(parcel: Parcel, display: Display) -> None:
+    """Say what is sent."""
+    meant = parcel.metadata
+    size = len(parcel.script.encode())
+    display.tell(
+        f"{meant['id']}: plan {parcel.plan}{''.join(f' --set {one}' for one in parcel.settings)}, histoblend "
+        f"{__version__}, script of {size:,} bytes ({parcel.hash[:12]}), "
+        f"{'private' if meant['is_private'] else 'PUBLIC'}, machine {meant.get('machine_shape', 'without a GPU')}, "
+        f"internet {'on' if meant['enable_internet'] else 'off'}."
+    )
+    mounted = [*meant["competition_sources"], *meant["dataset_sources"], *meant["kernel_sources"]]
+    display.tell(f"Mounted there: {', '.join(mounted)}.")

@@ -1,0 +1,40 @@
+"""`python -m histoblend.kaggle.session`: what the script on Kaggle calls, each time in a process of its own.
+
+run PLAN [--set key=value ...]      the session itself
+pack --exit-code N                  whatever came out of it
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+from histoblend.errors import Refusal
+from histoblend.reporting.progress import Display
+
+
+def main(words: list[str], environment: Mapping[str, str]) -> int:
+    """Do what `words` say; the exit code, after a refusal was told."""
+    display = Display()
+    try:
+        _commanded(words, display, environment)
+    except Refusal as refusal:
+        display.warn(str(refusal))
+        return refusal.exit_code
+    return 0
+
+
+def _commanded(words: list[str], display: Display, environment: Mapping[str, str]) -> None:
+    if words[0] == "pack":
+        from histoblend.kaggle.session.finish import finish_session
+
+        finish_session(int(words[2]), display, environment)
+        return
+    from histoblend.kaggle.session.run import SessionRequest, run_session
+
+    run_session(SessionRequest(words[1], tuple(words[3::2])), display, environment)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

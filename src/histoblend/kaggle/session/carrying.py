@@ -1,0 +1,56 @@
+"""The package and its configs as one compressed archive: the same files give the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import lzma
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[2]
+SUFFIXES = {".py", ".yaml", ".html", ".css", ".js"}
+"""What the package and configs consist of; anything else beside them (caches, schemas) stays here."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The archive and what is in it, as (name, bytes) of each file."""
+
+    archive: bytes
+    files: list[tuple[str, int]]
+
+    @property
+    def sha256(self) -> str:
+        """Of the compressed bytes."""
+        return hashlib.sha256(self.archive).hexdigest()
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hex digits that identify package and configs."""
+        return self.sha256[:12]
+
+
+def carry(configs: Path) -> Carried:
+    """Pack the package this process runs from, its pyproject.toml where there is one, and `configs`."""
+    contents = sorted(_contents(configs))
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, content in contents:
+            entry = tarfile.TarInfo(name)  # owner, time and mode as TarInfo has them: the same everywhere
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    archive = lzma.compress(plain.getvalue(), preset=9 | lzma.PRESET_EXTREME)
+    return Carried(archive, [(name, len(content)) for name, content in contents])
+
+
+def _contents(configs: Path) -> Iterator[tuple[str, bytes]]:
+    for name, top in (("src/histoblend", PACKAGE), ("configs", configs)):
+        for path in top.rglob("*"):
+            if path.suffix in SUFFIXES and path.is_file():
+                yield f"{name}/{path.relative_to(top).as_posix()}", path.read_bytes()
+    project = PACKAGE.parents[1] / "pyproject.toml"
+    if project.is_file():
+        yield "pyproject.toml", project.read_bytes()

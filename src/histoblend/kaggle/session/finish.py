@@ -1,0 +1,77 @@
+"""The end of a session on Kaggle: what it hands back is packed, and session.json says how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from histoblend.config_files import configs_folder, load_plan, plan_experiments
+from histoblend.errors import Refusal, counted, some
+from histoblend.kaggle.session.packing import note_session, pack_output, put_on_top, session_record
+from histoblend.kaggle.session.stored import FOLDER
+from histoblend.reporting.progress import Display
+from histoblend.workspace import Workspace, kaggle_root, read_json
+
+
+def finish_session(code: int, display: Display, environment: Mapping[str, str]) -> None:
+    """Pack what there is and say how the session stands.
+
+    Args:
+        code: exit code of the run.
+
+    Raises:
+        MachineRefusal: the disk is full; nothing is lost.
+    """
+    working = kaggle_root(environment) / "working"
+    record = session_record(working)
+    record = note_session(working, {"exit_code": code, **standing(working, record, code, environment)})
+    put_on_top(working)
+    about = pack_output(working)
+    if left := record.get("left"):
+        display.tell(f"Left for further sessions: {counted(len(left), 'task')} ({some(left)}).")
+    packed = (
+        f"{about['files']:,} files, {about['bytes'] / 2**20:,.1f} MiB in {about['name']}"
+        if about
+        else "nothing"
+    )
+    display.tell(
+        f"Session {record['state']}. Handed back: {packed}; beside it {some(sorted(beside(working)), 8)}."
+    )
+
+
+def beside(working: Path) -> list[str]:
+    """Names of what lies at the top of the working folder."""
+    return [one.name for one in working.iterdir()]
+
+
+def standing(
+    working: Path, record: Mapping[str, Any], code: int, environment: Mapping[str, str]
+) -> dict[str, Any]:
+    """``finished``, ``paused`` or ``failed``, and the tasks that are left."""
+    try:
+        left = unfinished(working, record, environment)
+    except Refusal:
+        left = None  # the plan itself was refused: the run has said why
+    state = "failed" if code else "paused" if left else "finished"
+    return {"state": state, "left": left, **projection(Workspace(working / FOLDER))}
+
+
+def projection(workspace: Workspace) -> dict[str, Any]:
+    """What a paused run has written of the sessions to go; None for each where it has written nothing."""
+    said = read_json(workspace.paused) if workspace.paused.exists() else {}
+    return {key: said.get(key) for key in ("budget", "sessions_to_go", "seconds_left")}
+
+
+def unfinished(working: Path, record: Mapping[str, Any], environment: Mapping[str, str]) -> list[str]:
+    """Names of the plan's tasks that have no done.json."""
+    configs = configs_folder(environment)
+    plan = load_plan(str(record.get("plan")), configs, record.get("settings", ()))
+    experiments = plan_experiments(plan, configs)
+    workspace = Workspace(working / FOLDER)
+    tasks = [(one.name, fold) for one in experiments for fold in range(plan.folds.count)]
+    return [
+        f"{name} fold {fold}"
+        for name, fold in tasks
+        if not workspace.experiment(name).task(fold).done.exists()
+    ]

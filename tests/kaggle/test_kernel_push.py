@@ -1,0 +1,237 @@
+"""`kernel push` against the stand-in, by the real client: what is sent, what counts as taken, what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import pytest
+from kernel_testing import REF, SCRIPT, here, session_output, with_assets
+from server.kernels import QUOTA, SESSIONS, Kernels
+from server.service import USER, Fault, error
+
+from histoblend.config_kaggle import KernelSettings
+from histoblend.errors import ConfigRefusal, MachineRefusal, ServiceRefusal
+from histoblend.kaggle.kernel import PushRequest, push, push_kernel
+from histoblend.kaggle.kernel.metadata import Sources, kernel_metadata, title_of
+from histoblend.kaggle.kernels import Kernel
+from histoblend.kaggle.session import script
+from histoblend.kaggle.session.carrying import Carried
+
+__all__ = ["here"]
+ASSETS = f"{USER}/histoblend-assets"
+
+
+@pytest.fixture
+def kernels(kaggle_service, here, monkeypatch, toy_configs):
+    monkeypatch.setattr(push, "script_text", lambda plan, settings, configs: SCRIPT)
+    kernels = Kernels(kaggle_service)
+    with_assets(kernels, ASSETS)
+    return kernels
+
+
+@pytest.fixture
+def pushing(kernels, display, tmp_path):
+    """Push the toy plan; `output` is where the push is noted."""
+
+    def go(**options):
+        request = PushRequest(**{"plan": "toy", "output": tmp_path / "out", **options})
+        push_kernel(request, display, kernels.service.environment)
+
+    return go
+
+
+def noted(tmp_path):
+    path = tmp_path / "out" / "kernels" / "pushes.json"
+    return json.loads(path.read_text()) if path.exists() else []
+
+
+def test_what_is_sent_is_private_with_two_cards_and_no_internet(kernels, pushing, display, tmp_path):
+    pushing(settings=("tta=1",))
+    sent = kernels.kernels[REF].request
+    assert sent["text"] == SCRIPT
+    assert (sent["isPrivate"], sent["enableGpu"], sent["enableInternet"]) == (True, True, False)
+    assert sent["machineShape"] == "NvidiaTeslaT4"
+    assert (sent["language"], sent["kernelType"]) == ("python", "script")
+    assert sent["competitionDataSources"] == ["histopathologic-cancer-detection"]
+    assert sent["datasetDataSources"] == [ASSETS]
+    assert sent.get("kernelDataSources", []) == []  # the first version has no output to go on from
+    [push_noted] = noted(tmp_path)
+    expected = hashlib.sha256(SCRIPT.encode()).hexdigest()
+    assert (push_noted["version"], push_noted["script"], push_noted["plan"]) == (1, expected, "toy")
+    assert push_noted["settings"] == ["tta=1"]
+    assert "Version 1" in display.text and "kaggle.com/code/" in display.text
+
+
+def test_from_the_second_push_on_it_is_among_its_own_sources(kernels, pushing, tmp_path):
+    kernels.script, kernels.output = ["COMPLETE"], session_output()
+    pushing()
+    pushing()
+    assert kernels.kernels[REF].request["kernelDataSources"] == [REF]
+    assert [one["version"] for one in noted(tmp_path)] == [1, 2]
+    kernels.output = {}  # the second ended early: what is mounted then is Kaggle's affair, and said
+    pushing()
+    assert kernels.kernels[REF].request["kernelDataSources"] == [REF]
+
+
+def test_an_earlier_session_that_left_nothing_is_no_source(kernels, pushing, display):
+    kernels.script = ["ERROR"]
+    pushing()
+    pushing()
+    assert kernels.kernels[REF].request.get("kernelDataSources", []) == []
+    assert "starts from the beginning" in display.text
+
+
+def test_missing_assets_are_said_and_not_named(kernels, pushing, display):
+    with_assets(kernels)
+    pushing()
+    assert kernels.kernels[REF].request.get("datasetDataSources", []) == []
+    assert "histoblend assets push" in display.text
+
+
+def test_a_session_under_way_is_not_joined_by_a_second(kernels, pushing, tmp_path):
+    pushing()
+    for state in ("QUEUED", "RUNNING", "CANCEL_REQUESTED"):
+        kernels.script = [state]
+        with pytest.raises(ServiceRefusal, match="second session"):
+            pushing()
+    assert kernels.kernels[REF].version == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"), [(QUOTA, "30 GPU hours"), (SESSIONS, "two GPU sessions"), ("Kernel not found", "")]
+)
+def test_a_push_that_kaggle_refuses_with_http_200(kernels, pushing, tmp_path, words, remedy):
+    kernels.refuse = words
+    with pytest.raises(ServiceRefusal) as refusal:
+        pushing()
+    assert words in refusal.value.found and remedy in refusal.value.remedy
+    assert noted(tmp_path) == []
+
+
+def test_a_reply_without_a_version_is_no_success(kernels, pushing, tmp_path):
+    kernels.service.calls["kernels.KernelsApiService/SaveKernel"] = lambda request: {
+        "url": "https://x",
+        "error": "",
+    }
+    with pytest.raises(ServiceRefusal, match="without a version"):
+        pushing()
+    assert noted(tmp_path) == []
+
+
+def test_a_quota_refused_by_status(kernels, pushing):
+    kernels.service.faults.append(Fault("SaveKernel", answer=error(400, QUOTA)))
+    with pytest.raises(ServiceRefusal) as refusal:
+        pushing()
+    assert QUOTA in refusal.value.found and "two GPU sessions" in refusal.value.remedy
+
+
+def test_sources_that_kaggle_did_not_take(kernels, pushing, tmp_path):
+    kernels.unknown = (ASSETS,)
+    with pytest.raises(ServiceRefusal, match=f"dataset sources: {ASSETS}"):
+        pushing()
+    assert len(noted(tmp_path)) == 1  # the session runs for all that
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        ({"enableInternet": True}, "connected to the internet"),
+        ({"isPrivate": False}, "not private"),
+        ({"enableGpu": False}, "not with a GPU"),
+        ({"datasetDataSources": []}, f"{ASSETS} is not among its dataset sources"),
+    ],
+)
+def test_what_kaggle_keeps_otherwise(kernels, pushing, kept, words):
+    kernels.keep = kept
+    with pytest.raises(ServiceRefusal, match=words):
+        pushing()
+
+
+def test_what_kaggle_says_nothing_about_is_said(kernels, pushing, display):
+    kernels.keep = {"enableInternet": None, "isPrivate": None, "machineShape": "Gpu"}
+    pushing()
+    assert "private, internet" in display.text and "'Gpu'" in display.text
+
+
+def test_a_client_that_does_not_name_the_machine(kernels, pushing, display, monkeypatch):
+    honest = push.send
+    monkeypatch.setattr(push, "send", lambda *words: replace(honest(*words), machine_named=False))
+    pushing()
+    assert "does not say which machine is wanted, NvidiaTeslaT4" in display.text
+
+
+def test_an_older_version_is_not_compared(kernels, pushing, display):
+    kernels.script = ["COMPLETE"]
+    pushing()
+    kernels.keep = {"currentVersionNumber": 1, "enableInternet": True}
+    pushing()
+    assert "still describes version 1" in display.text
+
+
+def test_a_title_that_makes_another_address(kernels, pushing, monkeypatch, tmp_path):
+    monkeypatch.setattr("histoblend.kaggle.kernel.metadata.title_of", lambda slug: "Something else")
+    with pytest.raises(ServiceRefusal, match="under another name"):
+        pushing()
+    assert noted(tmp_path) == []
+
+
+@pytest.mark.parametrize("slug", ["histoblend-run", "a2-b3-run-4x", "12345"])
+def test_titles_become_their_slugs_by_the_clients_own_rule(slug):
+    from slugify import slugify
+
+    assert slugify(title_of(slug)) == slug
+
+
+def test_a_kernel_without_a_card_says_so():
+    meant = kernel_metadata(Kernel("me", "abcde"), KernelSettings(accelerator="none"), Sources())
+    assert meant["enable_gpu"] is False and "machine_shape" not in meant and meant["enable_internet"] is False
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault("SaveKernel", drop="after"), Fault("SaveKernel", answer=error(503, "later"))]
+)
+def test_a_lost_reply_is_no_second_push(kernels, pushing, display, tmp_path, fault):
+    """Dropped after it was done: seen by the script that Kaggle keeps. Refused before: nothing has arrived."""
+    kernels.service.faults.append(fault)
+    if fault.drop:
+        pushing()
+        assert "It has: version 1" in display.text and len(noted(tmp_path)) == 1
+    else:
+        with pytest.raises(ServiceRefusal, match="503"):
+            pushing()
+        assert noted(tmp_path) == []
+    assert len(kernels.service.requests("SaveKernel")) == 1
+
+
+@pytest.mark.parametrize(("status", "times"), [(401, 1), (403, 1), (404, 1), (429, 3), (500, 3)])
+def test_failures_by_status(kernels, pushing, tmp_path, status, times):
+    """Before the push, what is only read is repeated where that may help; a push never is."""
+    if status == 404:
+        kernels.service.faults.append(Fault("SaveKernel", answer=error(status, "no")))
+    else:
+        kernels.service.faults.append(Fault("GetKernel", times=9, answer=error(status, "no")))
+    with pytest.raises(ServiceRefusal):
+        pushing()
+    assert len(kernels.service.requests("SaveKernel" if status == 404 else "GetKernelSessionStatus")) == times
+    assert noted(tmp_path) == []
+
+
+def test_to_a_folder_nothing_is_sent(kernels, pushing, tmp_path, display):
+    kernels.script = ["RUNNING"]
+    pushing(to=tmp_path / "there")
+    assert (tmp_path / "there" / "script.py").read_text() == SCRIPT
+    meant = json.loads((tmp_path / "there" / "kernel-metadata.json").read_text())
+    assert meant["id"] == REF and meant["title"] == "Histoblend run" and meant["enable_internet"] is False
+    assert not kernels.service.requests("SaveKernel") and noted(tmp_path) == []
+
+
+def test_a_plan_is_checked_before_anything_is_asked(kaggle_service, display, toy_configs, monkeypatch):
+    with pytest.raises(ConfigRefusal, match="no plan named 'tyo'"):
+        push_kernel(PushRequest("tyo"), display, kaggle_service.environment)
+    large = Carried(bytes(800_000), "0", "0", (("src/much.py", 9_000_000),))
+    monkeypatch.setattr(script, "carry", lambda configs: large)
+    with pytest.raises(MachineRefusal, match=r"would take 1,\d+,\d+ bytes"):
+        push_kernel(PushRequest("toy"), display, kaggle_service.environment)
+    assert kaggle_service.log == []
