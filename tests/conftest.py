@@ -45,7 +45,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HISTOBLEND_DATA", "HISTOBLEND_CONFIGS", "HISTOBLEND_SCRATCH", "KAGGLE_KERNEL_RUN_TYPE"):
+    for name in (
+        "HISTOBLEND_DATA",
+        "HISTOBLEND_CONFIGS",
+        "HISTOBLEND_SCRATCH",
+        "HISTOBLEND_KAGGLE_ROOT",
+        "KAGGLE_KERNEL_RUN_TYPE",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -12,6 +12,7 @@ from histoblend.errors import counted
         (2622, "id", "2,622 ids"),
         (0, "other file", "0 other files"),
         (3, "patch", "3 patches"),
+        (2, "epoch", "2 epochs"),
     ],
 )
 def test_one_is_singular(number: int, noun: str, said: str) -> None:

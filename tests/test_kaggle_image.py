@@ -82,6 +82,8 @@ def test_every_pin_is_within_what_is_required():
     required = {one.name: one for one in map(Requirement, for_cpu(requirements(ROOT / "pyproject.toml")))}
     pins = re.findall(r"^([\w.-]+)==([\w.]+)$", CONSTRAINTS.read_text(), re.MULTILINE)
     assert len(pins) >= 12
-    assert {"tensorflow-cpu", "keras", "numpy", "pandas", "scikit-learn", "kaggle"} <= {name for name, _ in pins}
+    assert {"tensorflow-cpu", "keras", "numpy", "pandas", "scikit-learn", "kaggle"} <= {
+        name for name, _ in pins
+    }
     for name, version in pins:
         assert required[name].specifier.contains(version), name

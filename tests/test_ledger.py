@@ -127,7 +127,8 @@ def test_two_who_write_at_once_lose_no_line(tmp_path: Path):
 
     def add(number: int) -> None:
         for place in range(5):
-            change_ledger(path, lambda ledger: ledger.added({"name": f"{number}-{place}"}))
+            name = f"{number}-{place}"
+            change_ledger(path, lambda ledger, name=name: ledger.added({"name": name}))
 
     writers = [Thread(target=add, args=(number,)) for number in range(4)]
     for writer in writers:

@@ -116,7 +116,7 @@ class Execution(Settings):
     threads: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     """Threads of the backend, of each process; auto: all cores, shared out among the processes."""
     processes: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = "auto"
-    """Tasks that run at the same time, each in a process of its own; auto: one on each card, one on a CPU."""
+    """Tasks that run at the same time, each in a process of its own; auto: one on each card, one in all on a CPU."""
     deterministic: bool | Literal["auto"] = "auto"
     """Deterministic operations; auto: on a CPU yes, on a GPU no."""
 

@@ -64,8 +64,8 @@ def some(names: Sequence[object], limit: int = 5) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """``1 id``, ``2,622 ids``, ``3 patches``."""
-    ending = "es" if noun.endswith(("ch", "s")) else "s"
+    """``1 id``, ``2,622 ids``, ``3 patches``, ``2 epochs``."""
+    ending = "es" if noun.endswith(("tch", "s")) else "s"
     return f"{number:,} {noun}" + ("" if number == 1 else ending)
 
 

@@ -20,9 +20,9 @@ from histoblend.execution.collect import collect_experiment
 from histoblend.execution.records import Record, read_record, record_differences
 from histoblend.external.members import External, refuse_external
 from histoblend.inference.tables import read_out_of_fold, read_test
-from histoblend.pulled import finished_metrics
 from histoblend.ledger import read_ledger
 from histoblend.preparation import Prepared
+from histoblend.pulled import finished_metrics
 from histoblend.reporting.blend_table import printed_audit
 from histoblend.reporting.progress import Display
 from histoblend.reporting.ranking import printed_ranking, ranking_table

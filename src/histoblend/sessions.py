@@ -183,7 +183,9 @@ def _projection(prepared: Prepared, device: Device, session_seconds: float) -> s
     hours = f"{sum(tasks) / 3600:.1f} hours of work"
     if sessions is None:
         return f"{where}: {hours}; sessions of {prepared.plan.budget} are too short for them."
+    working = max(sum(tasks) / device.processes, max(tasks, default=0.0))
+    around = (prepared.plan.budget_seconds or 0.0) - session_seconds
     return (
-        f"{where}: {hours}, {counted(sessions, 'session')} of {prepared.plan.budget}, with about "
-        f"{duration(session_seconds)} for tasks in each."
+        f"{where}: {hours}, {counted(sessions, 'session')} of {prepared.plan.budget}, in all about "
+        f"{duration(working + sessions * around)} with start, blend and report."
     )

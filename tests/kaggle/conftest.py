@@ -35,11 +35,9 @@ class KaggleService(Service):
     def environment(self) -> dict[str, str]:  # type: ignore[override]
         """For connect(environment, ...), and for child processes."""
         own = super().environment(self.home)
-        places = (
-            str(Path(__file__).parent),
-            own.get("PYTHONPATH", ""),
-        )  # of functions that are called in the child
-        return {**own, "PYTHONPATH": os.pathsep.join(place for place in places if place)}
+        named = [place for place in own.get("PYTHONPATH", "").split(os.pathsep) if place]
+        places = [str(Path(__file__).parent), *(str(Path(place).absolute()) for place in named)]
+        return {**own, "PYTHONPATH": os.pathsep.join(places)}  # of functions called in the child
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ def project(tmp_path: Path, toy_configs: Path, toy: Path, monkeypatch: pytest.Mo
         file["kernel"] = np.ones((3, 3), np.float32)
     monkeypatch.setenv("HISTOBLEND_WEIGHTS", str(folder))
     monkeypatch.setenv("HISTOBLEND_DATA", str(toy))
+    monkeypatch.setenv("TMPDIR", str(folder))  # where the client notes uploads that broke off
     monkeypatch.setenv("HISTOBLEND_CONFIGS", str(toy_configs))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setattr(weights, "has_internet", lambda *_: False)

@@ -126,8 +126,12 @@ def test_one_process_serves_until_something_goes_wrong_in_it(connection, kaggle_
 
 def test_warnings_of_the_client_do_not_reach_the_answer(connection, kaggle_service):
     kaggle_service.faults.append(Fault("List", times=9, headers={"X-Kaggle-APIVersion": "99.0"}))
+    connection = replace(
+        connection, environment={**kaggle_service.environment, "VERBOSE": "true"}
+    )  # headers too
     assert list_again(connection) == []
-    assert "outdated" in connection.words and connection.username() == USER
+    assert "outdated" in connection.words and "Authorization" not in connection.words
+    assert connection.username() == USER
 
 
 def test_without_a_credential_the_ways_to_set_one(kaggle_service, display):

@@ -15,7 +15,7 @@ from server.service import KEY, TOKEN, USER
 from histoblend.errors import ServiceRefusal
 from histoblend.kaggle.competitions import list_submissions
 from histoblend.kaggle.connection import connect
-from histoblend.kaggle.credentials import blotted, find_credential, secrets
+from histoblend.kaggle.credentials import blotted, find_credential, open_to_others, secrets
 from histoblend.kaggle.failures import CallFailure
 
 SHIPPED = Path(__file__).parents[2] / "configs"
@@ -84,8 +84,20 @@ def test_broken_files_are_none(home):
     give(home, "access_token")
     (home / ".kaggle" / "access_token").write_text(" \n")
     (home / ".kaggle" / "kaggle.json").write_text('{"username": ')
-    with pytest.raises(ServiceRefusal, match="No credential"):
+    with pytest.raises(
+        ServiceRefusal, match=r"No credential .*kaggle.json cannot be read or does not hold one"
+    ):
         find_credential({"HOME": str(home)})
+
+
+def test_a_file_that_others_may_read_is_told(home, display):
+    environment = give(home, "kaggle.json")
+    path = home / ".kaggle" / "kaggle.json"
+    path.chmod(0o644)
+    connect(environment, display)
+    assert f"chmod 600 {path}" in display.text
+    path.chmod(0o600)
+    assert open_to_others(environment) == []
 
 
 def test_values_headers_and_signatures_are_blotted_out():

@@ -87,6 +87,7 @@ def test_several_pages_of_files(kernels, pulling, tmp_path):
         f"{n:02d}.txt": str(n) for n in range(7)
     }
     assert len(kernels.service.requests("ListKernelSessionOutput")) == 5
+    assert (folder.parent / "histoblend-run.log").read_text() == "one\ntwo\n"  # it came with the first page
 
 
 def test_pages_in_a_circle_come_to_an_end(kernels, pulling):
@@ -167,6 +168,9 @@ def test_no_such_kernel(kernels, pulling, display):
     for command in (pulling, lambda: show_status(display, kernels.service.environment)):
         with pytest.raises(ServiceRefusal, match="knows no kernel"):
             command()
+    kernels.service.faults.append(Fault("GetKernelSessionStatus", answer=error(404, "Not found")))
+    with pytest.raises(ServiceRefusal, match="knows no kernel"):
+        pulling()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from histoblend.config_kaggle import KernelSettings
 from histoblend.errors import ConfigRefusal, MachineRefusal, ServiceRefusal
 from histoblend.kaggle.kernel import PushRequest, push, push_kernel
 from histoblend.kaggle.kernel.metadata import Sources, kernel_metadata, title_of
-from histoblend.kaggle.kernels import Kernel
+from histoblend.kaggle.kernel.parcel import Parcel
+from histoblend.kaggle.kernels import Description, Kernel
 from histoblend.kaggle.session import script
 from histoblend.kaggle.session.carrying import Carried
 
@@ -205,6 +206,16 @@ def test_a_lost_reply_is_no_second_push(kernels, pushing, display, tmp_path, fau
     assert len(kernels.service.requests("SaveKernel")) == 1
 
 
+def test_what_arrived_is_a_newer_version_with_this_script():
+    parcel = Parcel("toy", (), SCRIPT, {})
+    kept = Description(4, True, True, False, "", [], [], [], parcel.hash)
+    assert push.arrived_version(None, kept, parcel) == 4
+    assert push.arrived_version(replace(kept, version=3), kept, parcel) == 4
+    assert push.arrived_version(kept, kept, parcel) is None  # the version before had the same script
+    assert push.arrived_version(None, replace(kept, script="another"), parcel) is None
+    assert push.arrived_version(None, None, parcel) is None
+
+
 @pytest.mark.parametrize(("status", "times"), [(401, 1), (403, 1), (404, 1), (429, 3), (500, 3)])
 def test_failures_by_status(kernels, pushing, tmp_path, status, times):
     """Before the push, what is only read is repeated where that may help; a push never is."""
@@ -230,7 +241,7 @@ def test_to_a_folder_nothing_is_sent(kernels, pushing, tmp_path, display):
 def test_a_plan_is_checked_before_anything_is_asked(kaggle_service, display, toy_configs, monkeypatch):
     with pytest.raises(ConfigRefusal, match="no plan named 'tyo'"):
         push_kernel(PushRequest("tyo"), display, kaggle_service.environment)
-    large = Carried(bytes(800_000), "0", "0", (("src/much.py", 9_000_000),))
+    large = Carried(bytes(800_000), [("src/much.py", 9_000_000)])
     monkeypatch.setattr(script, "carry", lambda configs: large)
     with pytest.raises(MachineRefusal, match=r"would take 1,\d+,\d+ bytes"):
         push_kernel(PushRequest("toy"), display, kaggle_service.environment)

@@ -57,11 +57,11 @@ def test_a_long_name_is_cut_and_the_mark_is_not():
 
 def test_slots_are_those_of_the_utc_day():
     tokyo = timezone(timedelta(hours=9))
-    dates = [NOON, NOON.replace(hour=0), NOON - timedelta(days=1), datetime(2026, 11, 22, 8, tzinfo=tokyo),
-             datetime(2026, 11, 21, 8, 59, tzinfo=tokyo)]  # fmt: skip
+    there = [datetime(2026, 11, *clock, tzinfo=tokyo) for clock in ((22, 8, 59), (22, 7), (21, 8, 59))]
+    dates = [NOON, NOON.replace(hour=0), NOON - timedelta(days=1), *there]
     rows = [listed(number, date=date) for number, date in enumerate(dates)] + [listed(9, status="error")]
     slots = slots_of(rows, 5, NOON.astimezone(tokyo))
-    assert (slots.used, slots.failed, slots.left) == (3, 1, 2)
+    assert (slots.used, slots.failed, slots.left) == (4, 1, 1)
     assert slots.turns == datetime(2026, 11, 22, tzinfo=UTC) and until(slots.turns, NOON) == "in 12 h 00 min"
     assert slots_of(rows * 3, 5, NOON).left == 0
 

@@ -58,7 +58,7 @@ class SourceNote(Form):
 
     kind: str
     path: str
-    sha256: str
+    sha256: str | None = None
 
 
 class RunNote(Form):

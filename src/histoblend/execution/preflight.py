@@ -240,9 +240,7 @@ def _weights_sentence(planned: Sequence[PlannedExperiment]) -> str:
     return f"pretrained weights: from {' and '.join(places)}" if places else ""
 
 
-def artifact_bytes(
-    planned: Sequence[PlannedExperiment], fold_count: int, patches: tuple[int, int]
-) -> int:
+def artifact_bytes(planned: Sequence[PlannedExperiment], fold_count: int, patches: tuple[int, int]) -> int:
     """Bytes of disk that the artifacts of a plan take, for this many training and test patches."""
     rows = (patches[0] + patches[1] * (fold_count + 1)) * OUTPUT_ROW_BYTES
     weights = sum(one.work.parameters * 4 * fold_count for one in planned)

@@ -11,7 +11,7 @@ from typing import Any
 
 from histoblend.kaggle.answers import HUNG, Answer, Deadline, Progress
 from histoblend.kaggle.child import own_username
-from histoblend.kaggle.credentials import blotted, find_credential, secrets
+from histoblend.kaggle.credentials import blotted, find_credential, open_to_others, secrets
 from histoblend.kaggle.failures import Asked, CallFailure, call_failure
 from histoblend.kaggle.process import Child
 from histoblend.reporting.progress import Display, duration
@@ -172,4 +172,6 @@ def connect(environment: Mapping[str, str], display: Display, patience: Patience
         ServiceRefusal: none is; with the ways to set one.
     """
     find_credential(environment)
+    for path in open_to_others(environment):
+        display.warn(f"{path} may be read by other users of this machine: chmod 600 {path}")
     return Connection(environment, display.tell, patience or USUAL)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from histoblend.errors import ServiceRefusal
+from histoblend.errors import ServiceRefusal, some
 
 BLOT = "***"
 SHORTEST = 6  # letters of a value worth blotting out: shorter ones occur by chance
@@ -41,13 +41,21 @@ def find_credential(environment: Mapping[str, str]) -> Credential:
     found = list(_present(environment))
     if not found:
         inside = "KAGGLE_KERNEL_RUN_TYPE" in environment
+        empty = [str(path) for path in _files(environment).values() if path.exists()]
+        there = f" {some(empty)} cannot be read or does not hold one." if empty else ""
         raise ServiceRefusal(
-            "No credential for Kaggle is set.",
+            f"No credential for Kaggle is set.{there}",
             "an access token or an API key of your account",
             ways_to_set(inside),
         )
     first = found[0]
     return Credential(first.kind, first.place, tuple(found[1:]), first.values)
+
+
+def open_to_others(environment: Mapping[str, str]) -> list[Path]:
+    """Files with a credential that other users of this machine may read."""
+    there = [path for path in _files(environment).values() if path.exists()]
+    return [path for path in there if path.stat().st_mode & 0o044]
 
 
 def secrets(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -82,15 +90,27 @@ def ways_to_set(in_notebook: bool = False) -> str:
 
 
 def _present(environment: Mapping[str, str]) -> Iterator[Credential]:
-    home = Path(environment.get("HOME") or Path.home())
-    yield from _tokens(environment, home)
-    yield from _keys(environment, home)
-    refresh = _entries(home / ".kaggle" / "credentials.json")
+    files = _files(environment)
+    yield from _tokens(environment, files)
+    yield from _keys(environment, files)
+    refresh = _entries(files["OAuth login"])
     if refresh.get("refresh_token"):
         yield Credential("OAuth login", "~/.kaggle/credentials.json", (), tuple(map(str, refresh.values())))
 
 
-def _tokens(environment: Mapping[str, str], home: Path) -> Iterator[Credential]:
+def _files(environment: Mapping[str, str]) -> dict[str, Path]:
+    """Where the client looks for files."""
+    home = Path(environment.get("HOME") or Path.home())
+    own = home / ".kaggle"
+    return {
+        "~/.kaggle/access_token": own / "access_token",
+        "~/.kaggle/access_token.txt": own / "access_token.txt",
+        "API key": _config_folder(environment, home) / "kaggle.json",
+        "OAuth login": own / "credentials.json",
+    }
+
+
+def _tokens(environment: Mapping[str, str], files: Mapping[str, Path]) -> Iterator[Credential]:
     notebook = "KAGGLE_KERNEL_RUN_TYPE" in environment and "KAGGLE_DATA_PROXY_URL" in environment
     value = _text(Path(environment.get("KAGGLE_API_V1_TOKEN") or "/nowhere"))
     if notebook and value:
@@ -98,17 +118,17 @@ def _tokens(environment: Mapping[str, str], home: Path) -> Iterator[Credential]:
     given = environment.get("KAGGLE_API_TOKEN", "")
     if given:
         yield Credential("access token", "KAGGLE_API_TOKEN", (), tuple({given, _text(Path(given)) or given}))
-    for name in ("access_token", "access_token.txt"):
-        value = _text(home / ".kaggle" / name)
+    for name in ("~/.kaggle/access_token", "~/.kaggle/access_token.txt"):
+        value = _text(files[name])
         if value:
-            yield Credential("access token", f"~/.kaggle/{name}", (), (value,))
+            yield Credential("access token", name, (), (value,))
 
 
-def _keys(environment: Mapping[str, str], home: Path) -> Iterator[Credential]:
+def _keys(environment: Mapping[str, str], files: Mapping[str, Path]) -> Iterator[Credential]:
     user, key = environment.get("KAGGLE_USERNAME", ""), environment.get("KAGGLE_KEY", "")
     if user and key:
         yield Credential("API key", "KAGGLE_USERNAME and KAGGLE_KEY", (), _key_values(user, key))
-    path = _config_folder(environment, home) / "kaggle.json"
+    path = files["API key"]
     entries = _entries(path)
     if entries.get("username") and entries.get("key"):
         yield Credential("API key", str(path), (), _key_values(str(entries["username"]), str(entries["key"])))

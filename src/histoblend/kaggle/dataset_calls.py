@@ -103,12 +103,14 @@ def _whole_uploads(api: Any, folder: str) -> Iterator[None]:
         return result
 
     def all_of_them(request: Any, *arguments: Any, **options: Any) -> None:
-        upload_files(request, *arguments, **options)
+        try:
+            upload_files(request, *arguments, **options)
+        except ValueError as error:  # so clients since 2.2.5 say it
+            if refused:
+                raise UploadRefused(f"not taken: {', '.join(sorted(refused))}") from error
+            raise
         if len(request.files) != len(files):
-            named = f": {', '.join(sorted(refused))}" if refused else ""
-            raise UploadRefused(
-                f"{len(files) - len(request.files)} of {len(files)} files were not taken{named}"
-            )
+            raise UploadRefused(f"not taken: {', '.join(sorted(refused)) or 'nobody says which file'}")
 
     api.upload_files, api.upload_complete = all_of_them, counted
     api.with_retry = lambda function, *_: function

@@ -26,6 +26,11 @@ def probability_model(network: keras.Model) -> keras.Model:
     return keras.Model(network.inputs[0], probability_layer(logits.shape[-1])(logits), name=network.name)
 
 
+def without_optimizer(model: keras.Model) -> keras.Model:
+    """The same layers as a model that was never compiled: Keras saves an optimizer's moments beside the weights else."""
+    return keras.Model(model.inputs, model.outputs, name=model.name)
+
+
 def probability_layer(outputs: int) -> keras.layers.Layer:
     """The last layer for people: a sigmoid of one logit, a softmax of several."""
     function = "sigmoid" if outputs == 1 else "softmax"

@@ -135,8 +135,10 @@ def _sources(artifacts: Artifacts) -> list[Block]:
     if not artifacts.run.sources:
         return []
     columns = (Column("what"), Column("file"), Column("sha256", False, "Hash of the file's bytes."))
-    rows = [(one.kind, one.path, one.sha256) for one in artifacts.run.sources]
-    return [TableBlock("Sources of the last run", columns, tuple(tuple(map(words_cell, row)) for row in rows))]
+    rows = [(one.kind, one.path, one.sha256 or "–") for one in artifacts.run.sources]
+    return [
+        TableBlock("Sources of the last run", columns, tuple(tuple(map(words_cell, row)) for row in rows))
+    ]
 
 
 def _versions(artifacts: Artifacts) -> TableBlock:

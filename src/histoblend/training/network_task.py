@@ -15,7 +15,7 @@ from histoblend.data.training_rows import TrainingRows
 from histoblend.errors import ArtifactRefusal, ConfigRefusal, some
 from histoblend.inference.predict import network_logits, view_logits
 from histoblend.models.dihedral_fold import exported_model, folded_model
-from histoblend.models.outputs import probability_model
+from histoblend.models.outputs import probability_model, without_optimizer
 from histoblend.training.fit import PREDICTION_BATCH, FitJob, InnerRows, fit
 from histoblend.training.observer import Observer
 from histoblend.training.state import load_state
@@ -32,7 +32,7 @@ def train_network(task: Task, inputs: TaskInputs, views: tuple[int, ...], observ
     observer.on_start(task.experiment.training.epochs, job.feed.steps_per_epoch)
     model, history = fit(job)
     with atomic_write(task.folder.weights) as temporary:
-        model.save_weights(temporary)
+        without_optimizer(model).save_weights(temporary)
     inference = folded_model(model)
     if task.experiment.training.save_model:
         with atomic_write(task.folder.saved_model) as temporary:

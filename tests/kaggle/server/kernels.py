@@ -227,7 +227,7 @@ class Kernels:
             for name in shown
         ]
         more = {"nextPageToken": str(start + size)} if start + size < len(names) else {}
-        return {"files": rows, **({"log": log} if log is not None else {}), **more}
+        return {"files": rows, **({"log": log} if log is not None and not start else {}), **more}
 
     def list_files(self, request: Request, kernel: Kernel) -> Any:
         """Names and sizes of the output, on one page."""

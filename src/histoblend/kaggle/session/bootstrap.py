@@ -100,23 +100,20 @@ def complete(package: Path, environment: Mapping[str, str], root: Path) -> bool:
         return True
     wheels = wheel_folders(root / "input")
     online = reachable(*PACKAGE_INDEX)
-    source = [] if online else ["--no-index", *(f"--find-links={folder}" for folder in wheels)]
-    say(f"Missing here: {', '.join(lacking)}. Installing from {'PyPI' if online else wheels or 'nowhere'}.")
+    source = [*([] if online else ["--no-index"]), *(f"--find-links={folder}" for folder in wheels)]
+    places = [*wheels, *(["PyPI"] if online else [])]
+    say(f"Missing here: {', '.join(lacking)}. Installing from {' and '.join(places) or 'nowhere'}.")
     if online or wheels:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        target = [
-            f"--target={package / 'installed'}",
-            *lacking,
-        ]  # apart: what the image has is never replaced
+        # Into a folder apart: what the image has is never replaced.
+        target = [f"--target={package / 'installed'}", *lacking]
         subprocess.run([*pip, *source, *target], env=dict(environment), check=False)
         lacking = missing(package, environment)
     if lacking:
         say(f"These modules are missing, and could not be installed: {', '.join(lacking)}")
+        say("Expected: them in Kaggle's notebook image, the internet, or their wheels in an attached dataset")
         say(
-            "Expected: Kaggle's notebook image with them, the internet, or their wheels in an attached dataset"
-        )
-        say(
-            "To do: set kernel.internet: true in configs/kaggle.yaml, or attach a dataset with their .whl files."
+            "To do: set kernel.internet: true in configs/kaggle.yaml, or attach a dataset with their .whl files"
         )
     return not lacking
 

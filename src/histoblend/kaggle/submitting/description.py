@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from histoblend.errors import ConfigRefusal
 
@@ -36,6 +37,13 @@ class CrossValidation:
 def attempt_mark(file_hash: str, began: datetime) -> str:
     """What no other attempt has: the first digits of the file's hash and the second in which the attempt began."""
     return f"hb-{file_hash[:HASH_LETTERS]}-{began.astimezone(UTC).strftime(TIME)}"
+
+
+def unused_mark(file_hash: str, began: datetime, taken: Collection[str]) -> str:
+    """The mark of an attempt; of a later second where another attempt with the same bytes has that one."""
+    while (mark := attempt_mark(file_hash, began)) in taken:
+        began += timedelta(seconds=1)
+    return mark
 
 
 def described(name: str, scored: CrossValidation, message: str, mark: str) -> str:

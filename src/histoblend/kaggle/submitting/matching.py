@@ -83,6 +83,12 @@ def _agree(written: float, known: float | None) -> bool:
     return any(abs(written - round(known, digits)) < NEAR for digits in range(3, 8))
 
 
+def marks_of(pairs: Sequence[Pair]) -> set[str]:
+    """The marks of all attempts that ledger and list know of."""
+    both = [one.description for pair in pairs for one in (pair.line, pair.listed) if one is not None]
+    return {mark for mark in map(mark_of, both) if mark}
+
+
 def completed(line: Submission, one: ListedSubmission) -> dict[str, str]:
     """Cells of a line that what Kaggle lists makes known or changes; scores that are not listed stay."""
     cells = {"ref": str(one.ref)} if line.ref != str(one.ref) else {}

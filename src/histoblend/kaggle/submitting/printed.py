@@ -12,48 +12,70 @@ from histoblend.kaggle.submitting.rows import Row
 from histoblend.reporting.fit_width import widest_that_fits
 
 ELSEWHERE = "*"
-LEFT_OUT: tuple[tuple[str, ...], ...] = ((), ("95 %",), ("95 %", "status"), ("95 %", "status", "gap", "gap "))
-SHORT = {"complete": "", "error": "error"}
+DRAFTS: tuple[
+    tuple[tuple[str, ...], bool, int | None], ...
+] = (  # left out, the year, letters of a name in a line
+    ((), True, None),
+    ((), False, None),
+    (("95 %",), True, None),
+    (("95 %",), False, None),
+    (("95 %",), False, 24),
+    (("95 %",), False, 18),
+    (("95 %", "gap", "gap "), False, 24),
+    (("95 %", "gap", "gap "), False, 12),
+)
+LONGEST = 48  # letters of what was described elsewhere
+SHORT = {"complete": ""}  # states that stand in place of a score; the others by their own word
 
 
 def printed_submissions(rows: Sequence[Row], competition: str, width: int) -> Table:
     """One row a submission: when, what, AUC here with its interval, both scores with their gaps, and what is amiss.
 
-    Where it is narrow, the year, intervals and gaps are left out before a score is cut.
+    Where it is narrow, intervals and the year are left out, names take several lines; gaps go before a score is cut.
     """
-    drafts = [_drawn(rows, competition, left_out, year) for left_out in LEFT_OUT for year in (True, False)]
+    drafts = [_drawn(rows, competition, *draft) for draft in DRAFTS]
     return widest_that_fits(drafts, width)
 
 
-def _drawn(rows: Sequence[Row], competition: str, left_out: tuple[str, ...], year: bool) -> Table:
+def _drawn(
+    rows: Sequence[Row], competition: str, left_out: tuple[str, ...], year: bool, letters: int | None
+) -> Table:
     columns = {
         "when, UTC": [_minute(row.when, year) for row in rows],
-        "name": [row.name + (f" {ELSEWHERE}" if row.elsewhere else "") for row in rows],
+        "name": [_name(row) for row in rows],
         "CV": [_score(row.scored.auc) for row in rows],
         "95 %": [_interval(row) for row in rows],
-        "public": [_score(row.public_score) for row in rows],
+        "public": [_score(row.public_score) or SHORT.get(row.status, row.status) for row in rows],
         "gap": [_gap(row, row.public_score) for row in rows],
         "private": [_score(row.private_score) for row in rows],
         "gap ": [_gap(row, row.private_score) for row in rows],
-        "status": [SHORT.get(row.status, row.status) for row in rows],
     }
     shown = {key: cells for key, cells in columns.items() if any(cells) and key not in left_out}
     table = Table(
         title=f"Submissions to {competition}",
         title_justify="left",
         box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+        padding=(0, 1 if letters is None else 0, 0, 0),
         caption=_caption(rows, shown),
         caption_justify="left",
     )
     for heading in shown:
-        left = heading in ("when, UTC", "name", "status")
+        left = heading in ("when, UTC", "name")
         table.add_column(
-            heading, justify="left" if left else "right", no_wrap=heading != "name", overflow="fold"
+            heading,
+            justify="left" if left else "right",
+            no_wrap=heading != "name",
+            overflow="fold",
+            max_width=letters if heading == "name" else None,
         )
     for cells in zip(*shown.values(), strict=True):
         table.add_row(*cells)
     return table
+
+
+def _name(row: Row) -> str:
+    shown = row.name if len(row.name) <= LONGEST else f"{row.name[: LONGEST - 1]}…"
+    return f"{shown} {ELSEWHERE}" if row.elsewhere else shown
 
 
 def _minute(when: str, year: bool) -> str:

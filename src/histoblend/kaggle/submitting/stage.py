@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from histoblend.config_kaggle import load_kaggle_settings
 from histoblend.errors import ConfigRefusal, ServiceRefusal, counted
 from histoblend.kaggle.competitions import ListedSubmission
 from histoblend.kaggle.connection import connect
 from histoblend.kaggle.submitting.asking import agreed
-from histoblend.kaggle.submitting.description import attempt_mark, checked_message, described
+from histoblend.kaggle.submitting.description import checked_message, described, unused_mark
 from histoblend.kaggle.submitting.desk import Desk
 from histoblend.kaggle.submitting.door import pass_doctor, refuse_synthetic
 from histoblend.kaggle.submitting.earlier import Earlier, earlier_of, scores_of, settles
 from histoblend.kaggle.submitting.entry import Entry
 from histoblend.kaggle.submitting.finding import find_entry
 from histoblend.kaggle.submitting.line import line_of, line_of_listed
-from histoblend.kaggle.submitting.matching import Pair
+from histoblend.kaggle.submitting.matching import Pair, marks_of
 from histoblend.kaggle.submitting.request import SubmitRequest
 from histoblend.kaggle.submitting.sending import deliver
 from histoblend.kaggle.submitting.slots import Slots, slots_of, until
@@ -51,14 +52,19 @@ def submit_file(request: SubmitRequest, display: Display, environment: Mapping[s
     desk = Desk(connect(environment, display), settings, ledger, display)
     listed = desk.listed()
     desk.complete_all(listed)
-    earlier = earlier_of(desk.paired(listed), entry.file_hash)
+    pairs = desk.paired(listed)
+    earlier = earlier_of(pairs, entry.file_hash)
     if known := _known_already(earlier, reason):
         return _followed(known, entry, request, desk)
     _settle_doubts(earlier, reason, desk)
     if not _may_spend(entry, slots_of(listed, settings.daily_submissions, _now()), earlier, request, desk):
         display.tell("Nothing was sent.")
         return NOT_SENT
-    return _sent(entry, message, reason, request.wait, desk)
+    began = _now()
+    mark = unused_mark(entry.file_hash, began, marks_of(pairs))
+    description = described(entry.name, entry.scored, message, mark)
+    desk.begin(line_of(entry, description, began, reason))
+    return _sent(entry.path, description, request.wait, desk)
 
 
 def _now() -> datetime:
@@ -128,11 +134,9 @@ def _may_spend(entry: Entry, slots: Slots, earlier: Earlier, request: SubmitRequ
     return agreed(question, request.yes, desk.display)
 
 
-def _sent(entry: Entry, message: str, reason: str, wait: bool, desk: Desk) -> int:
-    began = _now()
-    description = described(entry.name, entry.scored, message, attempt_mark(entry.file_hash, began))
-    desk.begin(line_of(entry, description, began, reason))
-    one = deliver(entry.path, description, desk)
+def _sent(path: Path, description: str, wait: bool, desk: Desk) -> int:
+    """Send what stands in the ledger as begun."""
+    one = deliver(path, description, desk)
     desk.enter_listed(description, one)
     desk.display.tell(f"Sent: {description} (ref {one.ref}).")
     return _concluded(one, wait, desk)
