@@ -63,7 +63,7 @@ def recorded(page: str, project: Path, environment: dict[str, str]) -> str:
 
 
 def printed(command: str, project: Path, environment: dict[str, str]) -> str:
-    """What `command` prints, standard output and error together, with the folder of the recording named ~/histoblend."""
+    """What `command` prints, standard output and error together, its folder named ~/histoblend."""
     words = [sys.executable, "-m", "histoblend", *command.split()[1:]]
     done = subprocess.run(
         words,

@@ -66,8 +66,10 @@ def _if_there(question: Callable[[Any, str], Any], api: Any, kernel: str) -> Any
     try:
         return question(api, kernel)
     except requests.exceptions.HTTPError as error:
-        status = error.response.status_code if error.response is not None else None
-        if status == 404 or (status == 403 and "kernels.get" in f"{error} {error.response.text}"):
+        if error.response is None:
+            raise
+        status, said = error.response.status_code, f"{error} {error.response.text}"
+        if status == 404 or (status == 403 and "kernels.get" in said):
             return None
         raise
 

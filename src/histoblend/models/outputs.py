@@ -27,7 +27,7 @@ def probability_model(network: keras.Model) -> keras.Model:
 
 
 def without_optimizer(model: keras.Model) -> keras.Model:
-    """The same layers as a model that was never compiled: Keras saves an optimizer's moments beside the weights else."""
+    """The same layers as a model that was never compiled: Keras saves an optimizer beside the weights else."""
     return keras.Model(model.inputs, model.outputs, name=model.name)
 
 
