@@ -5,7 +5,7 @@ python benchmarks/kaggle_commands.py --data ../shared/hcd-mini        about eigh
 Every line of the page that begins with ``$ ./run.sh`` inside a ``console`` block is run, in the order of the page, and
 what it printed takes the place of the block's other lines. The stand-in is the test suite's server on this machine;
 it scores by AUC and really runs the script that is pushed, in a tree laid out as Kaggle's. The competition that it
-holds is cut from the labelled patches of a small real set: the pseudo-slides of one part are its test patches.
+holds is cut from the labelled patches of a small real set, 600 of them drawn at random being its test patches.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ PAGE = ROOT / "docs" / "kaggle.md"
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 sys.path.insert(0, str(ROOT / "tests" / "kaggle"))
 
-from server.competitions import Competition  # noqa: E402
+from server.competitions import SLUG, Competition  # noqa: E402
 from server.datasets import Datasets  # noqa: E402
-from server.kernels import Kernels  # noqa: E402
+from server.kernels import Kernels, ScriptRunner  # noqa: E402
 from server.service import Service  # noqa: E402
 
 TEST_PATCHES = 600
+FIRST, LAST = 45, 15  # lines of a long output that the page shows
 
 
 def competition_files(data: Path) -> tuple[dict[str, bytes | Path], dict[str, int]]:
@@ -46,6 +47,14 @@ def competition_files(data: Path) -> tuple[dict[str, bytes | Path], dict[str, in
     for part, table in (("train", train), ("test", test)):
         files |= {f"{part}/{name}.tif": data / "train" / f"{name}.tif" for name in table["id"]}
     return files, dict(zip(test["id"], test["label"].astype(int), strict=True))
+
+
+def mount(files: dict[str, bytes | Path], place: Path) -> None:
+    """Lay the competition's files out as a session on Kaggle finds them."""
+    for name, content in files.items():
+        path = place / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content) if isinstance(content, bytes) else path.symlink_to(content)
 
 
 def recorded(page: str, project: Path, environment: dict[str, str]) -> str:
@@ -74,9 +83,15 @@ def printed(command: str, project: Path, environment: dict[str, str]) -> str:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    text = done.stdout.replace(str(project), "~/histoblend")
-    lines = [line.rstrip() for line in text.rstrip().splitlines()]
+    text = done.stdout.replace(str(project), "~/histoblend").replace(str(project.parent / "kaggle"), "/kaggle")
+    lines = shortened([line.rstrip() for line in text.rstrip().splitlines()])
     return "\n".join(lines + ([f"(exit code {done.returncode})"] if done.returncode else []))
+
+
+def shortened(lines: list[str]) -> list[str]:
+    """A long output's beginning and end, and how much is left out between them."""
+    left_out = len(lines) - FIRST - LAST
+    return lines if left_out <= 0 else [*lines[:FIRST], f"... ({left_out} lines left out)", *lines[-LAST:]]
 
 
 def record(data: Path, folder: Path) -> str:
@@ -84,10 +99,11 @@ def record(data: Path, folder: Path) -> str:
     project = folder / "histoblend"
     shutil.copytree(ROOT / "configs", project / "configs")
     files, labels = competition_files(data)
+    mount(files, folder / "kaggle" / "input" / "competitions" / SLUG)
     with Service() as service:
         Competition(service, labels=labels, files=files)
         Datasets(service)
-        Kernels(service, runs_scripts=True, mounts=folder / "mounts")
+        Kernels(service, runner=ScriptRunner(folder / "kaggle"))
         environment = service.environment(folder) | {
             "HISTOBLEND_CONFIGS": str(project / "configs"),
             "PYTHONPATH": str(ROOT / "src"),

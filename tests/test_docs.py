@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 
+from histoblend import cli_kaggle
 from histoblend.config import DataSettings
 
 ROOT = Path(__file__).parents[1]
@@ -45,3 +47,24 @@ def test_the_table_of_settings_tells_the_defaults() -> None:
     actions = {name: value for name, value in DataSettings().model_dump().items() if value in
                {"keep", "drop", "group", "stop"}}  # fmt: skip
     assert stated == actions
+
+
+def test_the_page_about_kaggle_shows_what_every_command_printed() -> None:
+    """Recorded by benchmarks/kaggle_commands.py; a command added to the page shows nothing until it is run."""
+    page = (ROOT / "docs/kaggle.md").read_text()
+    blocks = re.findall(r"^```console\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    shown = [part for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE) if part]
+    assert len(shown) >= 10
+    assert not [part for part in shown if not part.partition("\n")[2].strip()]
+
+
+def test_the_page_about_kaggle_names_every_command() -> None:
+    page = (ROOT / "docs/kaggle.md").read_text()
+    app = typer.Typer()
+    cli_kaggle.add_to(app)
+    names = [command.callback.__name__ for command in app.registered_commands if command.callback]
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        names += [f"{group.name} {command.name}" for command in group.typer_instance.registered_commands]
+    assert len(names) >= 10
+    assert not [name for name in names if f"`{name}`" not in page and f"./run.sh {name}" not in page]

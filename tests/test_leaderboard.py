@@ -60,7 +60,7 @@ def test_cross_validation_and_the_optimism_of_blends(output: Path):
     text = shown(output)
     row = row_of(text, "mini_greedy")
     assert row.split()[0] == "1" and "0.9250 [.890, .940]" in row and "+0.0032" in row
-    assert "No leaderboard score is known. Write" in text and "public" not in text.splitlines()[2]
+    assert "No leaderboard score is known: ./run.sh submit" in text and "public" not in text.splitlines()[2]
 
 
 def write_audit(output: Path) -> None:

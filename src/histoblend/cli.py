@@ -375,7 +375,7 @@ def rank(
 ) -> None:
     """Show the local leaderboard: cross-fitted AUC with interval, beside leaderboard scores where known.
 
-    Those are read from submissions.csv in the output folder, written by hand: name,public_score,private_score.
+    Those are read from submissions.csv in the output folder: entered by `submit`, or by hand (name,public_score).
     """
     from histoblend.leaderboard import RankRequest, show_leaderboard
     from histoblend.reporting.progress import Display

@@ -81,8 +81,8 @@ def told(table: pd.DataFrame, ledger: pd.DataFrame) -> list[str]:
     sentences = [agreement(table, column) for column in SCORES if table[column].notna().any()]
     if not sentences:
         sentences = [
-            "No leaderboard score is known. Write those you have into submissions.csv in this folder: a line "
-            f"{EXAMPLE[0]}, then a line each, such as {EXAMPLE[1]}."
+            "No leaderboard score is known: ./run.sh submit enters them into submissions.csv in this folder. By hand: "
+            f"a line {EXAMPLE[0]}, then a line each, such as {EXAMPLE[1]}."
         ]
     if unknown := [name for name in ledger.index if name not in set(table["name"])]:
         sentences.append(f"In submissions.csv, but nothing of it in this folder: {some(unknown)}.")

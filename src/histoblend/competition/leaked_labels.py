@@ -54,7 +54,7 @@ LEAKS = (
         r"camelyon",
         "CAMELYON16 or CAMELYON17",
         "the test patches were cut from annotated slides of CAMELYON16, and the annotations are their labels",
-        "github.com/basveeling/pcam; networks: MONAI's pathology_tumor_detection",
+        "github.com/basveeling/pcam",
     ),
     Leak(
         r"test[-_ .]?(set[-_ .]?)?labels?(?![a-z])|labels?[-_ .]?(of[-_ .]?)?test(?![a-z])|"
