@@ -7,17 +7,18 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 export NO_ALBUMENTATIONS_UPDATE=1 HISTOBLEND_CONFIGS="${HISTOBLEND_CONFIGS:-$here/configs}"
 
+# find_python LOWEST HIGHEST NAME...: the first that is a Python from 3.LOWEST to 3.HIGHEST; PYTHON comes before all.
 find_python() {
-  local name
-  for name in "${PYTHON:-}" python3.12 python3.13 python3.11 python3 python; do
+  local lowest="$1" highest="$2" name
+  shift 2
+  for name in "${PYTHON:-}" "$@"; do
     if [ -n "$name" ] && command -v "$name" >/dev/null 2>&1 &&
-      "$name" -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
+      "$name" -c "import sys; raise SystemExit(not (3, $lowest) <= sys.version_info[:2] <= (3, $highest))" 2>/dev/null; then
       command -v "$name"
       return
     fi
   done
-  echo "No Python 3.11, 3.12 or 3.13 found. To do: install one, or name it: PYTHON=/path/to/python ./run.sh" >&2
-  exit 5
+  return 5
 }
 
 # A Kaggle notebook has nearly everything; its TensorFlow and numpy are never replaced.
@@ -43,7 +44,10 @@ use_virtual_environment() {
   wanted="$(cat "$here/pyproject.toml" "$here/src/histoblend/__init__.py" | cksum) $here"
   [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null || true)" = "$wanted" ] && return
   local base extras=test
-  base="$(find_python)"
+  base="$(find_python 11 13 python3.12 python3.13 python3.11 python3 python)" || {
+    echo "No Python 3.11, 3.12 or 3.13 found. To do: install one, or name it: PYTHON=/path/to/python ./run.sh" >&2
+    exit 5
+  }
   # TensorFlow sees an NVIDIA card only beside CUDA's libraries; on Linux they come from the package index.
   if [ "$(uname -s)" = Linux ] && nvidia-smi -L >/dev/null 2>&1; then extras=test,gpu; fi
   echo "Installing histoblend into .venv with $base (a few minutes, once) ..." >&2
@@ -57,19 +61,6 @@ use_virtual_environment() {
   printf '%s' "$wanted" >"$stamp"
 }
 
-find_image_python() {
-  local name
-  for name in "${PYTHON:-}" python3.12 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.12*/bin/python; do
-    if [ -n "$name" ] && command -v "$name" >/dev/null 2>&1 &&
-      "$name" -c 'import sys; raise SystemExit(sys.version_info[:2] != (3, 12))' 2>/dev/null; then
-      command -v "$name"
-      return
-    fi
-  done
-  echo "No Python 3.12 found, which Kaggle's image has. To do: install one, or name it: PYTHON=/path/to/python3.12" >&2
-  exit 5
-}
-
 # Kaggle's versions in builds for a CPU; the package runs from its sources, as it does there.
 use_kaggle_image() {
   local wanted base folder="$here/.venv-kaggle-image"
@@ -78,7 +69,10 @@ use_kaggle_image() {
   export HISTOBLEND_OTHER_PYTHON="$python" PYTHONPATH="$here/src"
   python="$folder/bin/python"
   [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null || true)" = "$wanted" ] && return
-  base="$(find_image_python)"
+  base="$(find_python 12 12 python3.12 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.12*/bin/python)" || {
+    echo "No Python 3.12 found, which Kaggle's image has. To do: install one, or name it: PYTHON=/path/to/python3.12" >&2
+    exit 5
+  }
   echo "Installing the versions of Kaggle's image into .venv-kaggle-image with $base (a few minutes, once) ..." >&2
   "$base" -m venv --clear "$folder"
   # The names of requirements are to be split into words; none holds a space.
