@@ -205,7 +205,7 @@ def test_the_table_fits_the_terminal(tmp_path, columns):
         preflight.PlannedExperiment(one, PLAN.tta, header_work(one), "/a/path.h5", one.input_size)
         for one in NETWORKS
     ]
-    device = SimpleNamespace(name="Tesla T4", kind="gpu", threads=2, processes=2)
+    device = SimpleNamespace(name="Tesla T4", label="Tesla T4", kind="gpu", threads=2, processes=2)
     stream = io.StringIO()
     table = printed_tasks(planned, range(FOLDS), device, Workspace(tmp_path))
     Console(file=stream, width=columns).print(table)

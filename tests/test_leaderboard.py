@@ -15,7 +15,7 @@ from rich.console import Console
 from histoblend.errors import ArtifactRefusal
 from histoblend.evaluation.metrics import Metrics
 from histoblend.leaderboard import RankRequest, show_leaderboard
-from histoblend.pulled import finished_metrics, pulled_metrics
+from histoblend.pulled import finished_metrics, home_of, pulled_metrics
 from histoblend.report_page.figures import Answered, agreement_figure
 from histoblend.reporting.progress import Display
 from histoblend.workspace import Workspace, write_json
@@ -116,6 +116,17 @@ def test_scores_gaps_and_rank_correlation(output: Path):
     assert "nothing of it in this folder: unknown" in text
 
 
+def test_gap_and_correlation_are_of_the_file_that_was_sent(output: Path):
+    rows = ["vgg,.95,,.88", "resnet,.94,,", "mini_greedy,.90,,.80"]
+    (output / "submissions.csv").write_text(
+        "\n".join(["name,public_score,private_score,auc_pooled", *rows, ""])
+    )
+    text = shown(output)
+    assert "0.9500  +0.0700" in row_of(text, "vgg") and "0.9400  +0.0300" in row_of(text, "resnet")
+    assert "Spearman rank correlation +0.50 over 3 rows. Mean gap to CV +0.0667." in text
+    assert "anew since it was sent, so score and gap are of what it was then: mini_greedy, vgg." in text
+
+
 def test_partial_ones_say_nothing_of_agreement(output: Path):
     add(output, "half", 0.99, complete=False, folds=[0])
     ledger(output, "vgg,.91,", "resnet,.92,", "half,.1,")
@@ -199,6 +210,8 @@ def test_a_folder_of_pulled_versions_alone(tmp_path: Path):
 
 def test_a_pulled_version_alone_knows_its_scores_from_home(output: Path):
     pulled(output, 3, "vgg", 0.97)
+    assert home_of(Workspace(output / "kernels/3")).folder == output / "kernels/3", "a folder of the user's"
+    write_json(output / "kernels/3/pulled.json", {})
     ledger(output, "kernels/3: vgg,.92,.91", "vgg,.8,")
     assert "0.9200" in row_of(shown(output / "kernels/3"), "vgg")
 

@@ -8,8 +8,8 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from histoblend.errors import ArtifactRefusal
-from histoblend.ledger import load_ledger, read_ledger, read_submissions
+from histoblend.errors import ArtifactRefusal, MachineRefusal
+from histoblend.ledger import read_ledger, read_submissions
 from histoblend.ledger_file import COLUMNS, SCORES
 from histoblend.ledger_writing import change_ledger
 
@@ -107,19 +107,40 @@ def test_a_line_by_hand_stays_as_it_was_written(tmp_path: Path):
     assert [one.name for one in read_submissions(path)] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("cut", [FULL[:-30], FULL[:30], FULL.replace(",a.csv", ',"a.c')[:60]])
-def test_a_torn_last_line_shows_no_half_number(tmp_path: Path, cut: str):
-    path = written(tmp_path, f"{OURS}\n{FULL}{cut}")
-    assert load_ledger(path).torn == 3
-    assert read_ledger(path)["public_score"].to_dict() == {"a": 0.95}, "the torn line says nothing"
-    change_ledger(path, lambda ledger: ledger.added({"name": "b", "public_score": "0.9"}))
-    assert read_ledger(path)["public_score"].dropna().to_dict() == {"a": 0.95, "b": 0.9}
-    assert load_ledger(path).torn == 0 and path.read_text().endswith("\n")
+@pytest.mark.parametrize("end", ["2026-11-21T13:00:00Z,b,,,,,,,,,0.9", FULL.rstrip()])
+def test_a_last_line_without_its_end_loses_nothing(tmp_path: Path, end: str):
+    path = written(tmp_path, f"{OURS}\n{FULL}{end}")
+    change_ledger(path, lambda ledger: ledger.added({"name": "c", "public_score": "0.8"}))
+    lines = path.read_text().splitlines()
+    assert len(lines) == 4 and lines[2].startswith(end)
 
 
-def test_a_line_without_its_end_is_whole_where_it_has_all_cells(tmp_path: Path):
-    path = written(tmp_path, f"{OURS}\n{FULL.rstrip()}")
-    assert load_ledger(path).torn == 0 and read_submissions(path)[0].ref == "7"
+def test_columns_of_one_name_are_refused_and_nothing_is_lost(tmp_path: Path):
+    text = "name,note,public_score,note\nvgg,first,0.9,second\n"
+    path = written(tmp_path, text)
+    with pytest.raises(ArtifactRefusal, match="several columns called 'note'"):
+        change_ledger(path, lambda ledger: ledger.added({"name": "b"}))
+    assert path.read_text() == text
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path):
+    path = written(tmp_path, "name,public_score\nvgg,0.9\n")
+    with pytest.raises(ArtifactRefusal, match=r"1\.52"):
+        change_ledger(path, lambda ledger: ledger.changed(0, {"public_score": "1.52"}))
+    assert path.read_text() == "name,public_score\nvgg,0.9\n"
+
+
+def test_what_kaggle_lists_is_entered_once(tmp_path: Path):
+    path, cells = tmp_path / "submissions.csv", {"name": "a", "ref": "7"}
+    for _ in range(2):
+        change_ledger(path, lambda ledger: ledger.added_once(cells))
+    assert len(read_submissions(path)) == 1
+
+
+def test_a_ledger_that_cannot_be_locked_is_refused(tmp_path: Path):
+    (tmp_path / ".submissions.csv.lock").mkdir()
+    with pytest.raises(MachineRefusal, match=r"submissions\.csv"):
+        change_ledger(tmp_path / "submissions.csv", lambda ledger: ledger.added({"name": "b"}))
 
 
 def test_two_who_write_at_once_lose_no_line(tmp_path: Path):

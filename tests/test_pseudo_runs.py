@@ -204,8 +204,8 @@ def test_known_labels_of_test_patches_are_no_part_of_it(
     test = pd.read_csv(toy / "sample_submission.csv")
     labels = [number % 2 for number in range(len(test))]
 
-    def knowing(request: Request, *others: object) -> Prepared:
-        prepared = prepare(request, *others)
+    def knowing(request: Request, *others: object, **how: bool) -> Prepared:
+        prepared = prepare(request, *others, **how)
         known = dataclasses.replace(prepared.competition, known_labels=test[["id"]].assign(label=labels))
         return dataclasses.replace(prepared, source=dataclasses.replace(prepared.source, competition=known))
 

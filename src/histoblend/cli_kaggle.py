@@ -54,6 +54,9 @@ def submit(
     force: Annotated[
         str, typer.Option(help="Submit although `check` refuses it: the reason, kept in the ledger.")
     ] = "",
+    again: Annotated[
+        str, typer.Option(help="Send bytes that Kaggle has already: the reason, kept in the ledger.")
+    ] = "",
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the score.")] = True,
 ) -> None:
     """Check a submission, send it to Kaggle, wait for its score and enter it into the ledger.
@@ -63,7 +66,7 @@ def submit(
     from histoblend.kaggle.submitting import SubmitRequest, submit_file
     from histoblend.reporting.progress import Display
 
-    request = SubmitRequest(what, output, data, message, yes, force, wait)
+    request = SubmitRequest(what, output, data, message, yes, force, wait, again)
     code = submit_file(request, Display(), os.environ)
     if code:
         sys.exit(code)
@@ -85,12 +88,16 @@ def assets_push(
         Path | None, typer.Option(help="Output folder whose unfinished and finished tasks go along.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent; send nothing.")] = False,
+    remove: Annotated[
+        bool,
+        typer.Option("--remove", help="Let files go that the dataset holds and this push does not send."),
+    ] = False,
 ) -> None:
     """Send slide map, pretrained weights and earlier checkpoints to Kaggle, and wait until they are ready."""
     from histoblend.kaggle.assets import AssetsRequest, push_assets
     from histoblend.reporting.progress import Display
 
-    push_assets(AssetsRequest(plan, slide_map, output, dry_run), Display(), os.environ)
+    push_assets(AssetsRequest(plan, slide_map, output, dry_run, remove), Display(), os.environ)
 
 
 @kernel.command("push", epilog="Example: histoblend kernel push --watch")
@@ -100,14 +107,21 @@ def kernel_push(
     watch: Annotated[bool, typer.Option("--watch", help="Follow it, and pull what comes out.")] = False,
     output: OutputOption = None,
     to: Annotated[
-        Path | None, typer.Option(help="Write what would be sent into this folder; send nothing.")
+        Path | None,
+        typer.Option(help="Ask Kaggle what exists, write what would be sent into this folder, send nothing."),
     ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Start from the beginning, whatever earlier sessions finished.")
+    ] = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="Show the kernel to everybody, as kernel.private: false asks.")
+    ] = False,
 ) -> None:
     """Send package and configs as one script, check that Kaggle took it as meant, and start it."""
     from histoblend.kaggle.kernel import PushRequest, push_kernel
     from histoblend.reporting.progress import Display
 
-    push_kernel(PushRequest(plan, tuple(set_ or ()), watch, output, to), Display(), os.environ)
+    push_kernel(PushRequest(plan, tuple(set_ or ()), watch, output, to, anew, public), Display(), os.environ)
 
 
 @kernel.command("status", epilog="Example: histoblend kernel status")

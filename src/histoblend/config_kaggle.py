@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -15,6 +16,10 @@ from histoblend.yaml_files import read_yaml
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", min_length=5, max_length=50)]
 """As Kaggle writes names into addresses: small letters, digits and single hyphens."""
+
+
+OWNED = re.compile(r"[A-Za-z0-9][\w-]*/[a-z0-9]+(-[a-z0-9]+)*")
+"""A dataset's owner and name."""
 
 
 class KernelSettings(Settings):
@@ -35,9 +40,11 @@ class KernelSettings(Settings):
 
     @field_validator("datasets")
     @classmethod
-    def _without_leaks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _with_owner_without_leaks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
-            if leak := leak_in_name(name):
+            if not OWNED.fullmatch(name):
+                raise ValueError(f"{name!r} is no dataset's name: owner/name, as in its address")
+            if (leak := leak_in_name(name)) and leak.certain:
                 raise ValueError(f"{name} is, by its name, {leak.what}: {leak.why}; take it out")
         return value
 

@@ -15,12 +15,15 @@ from histoblend.artifacts.stored_scores import contradictions
 from histoblend.chosen import chosen_blend, told_of_submission
 from histoblend.errors import ArtifactRefusal, counted, some
 from histoblend.evaluation.metrics import Metrics
-from histoblend.ledger_file import EXAMPLE, SCORES
-from histoblend.pulled import finished_metrics, known_scores, pulled_metrics, unlike
+from histoblend.ledger import Submission, last_by_name, scores_by_name
+from histoblend.ledger_file import EXAMPLE, GROUND, SCORES
+from histoblend.pulled import finished_metrics, known_submissions, pulled_metrics, unlike
 from histoblend.reporting.leaderboard_table import printed_leaderboard
 from histoblend.reporting.progress import Display
 from histoblend.reporting.ranking import ranking_table
 
+AREAS = ["auc_pooled", "auc_low", "auc_high"]
+OLDER = 5e-5  # of AUC: what a submitted file may differ by from what is here now
 FEWEST = 3  # rows from which a rank correlation says anything at all
 
 
@@ -37,13 +40,14 @@ def show_leaderboard(request: RankRequest, display: Display, environment: Mappin
     Stored scores are shown as they stand; those that do not follow from the predictions beside them are named below.
 
     Returns:
-        The ranking, with the columns of ranking.csv and `unlike`.
+        The ranking, with the columns of ranking.csv, `unlike`, and the AUC as it was sent.
 
     Raises:
         ArtifactRefusal: it is no output folder, nothing in it is finished, or its ledger is broken.
     """
     workspace = opened_output(request.output, environment)
-    ledger = known_scores(workspace)
+    submissions = known_submissions(workspace)
+    ledger = scores_by_name(submissions)
     table = ranked_together(finished_metrics(workspace), pulled_metrics(workspace), ledger)
     if table.empty:
         raise ArtifactRefusal(
@@ -52,10 +56,12 @@ def show_leaderboard(request: RankRequest, display: Display, environment: Mappin
             f"./run.sh run PLAN --output {workspace.folder}",
         )
     chosen = chosen_blend(workspace)
+    sent = as_sent(table, submissions)
+    table["auc_sent"] = sent["auc_pooled"]
     display.show(printed_leaderboard(table, display.console.width, chosen.name if chosen else None))
     if chosen:
         display.tell(told_of_submission(workspace, chosen))
-    for sentence in told(table, ledger):
+    for sentence in told(table, sent, ledger):
         display.tell(sentence)
     for sentence in contradictions(finished_metrics(workspace), workspace):
         display.warn(sentence)
@@ -76,9 +82,37 @@ def ranked_together(own: Sequence[Metrics], pulled: Sequence[Metrics], ledger: p
     return table.iloc[np.argsort(~alike.to_numpy(), kind="stable")].reset_index(drop=True)
 
 
-def told(table: pd.DataFrame, ledger: pd.DataFrame) -> list[str]:
-    """What is to be said below the table: agreement with each leaderboard, and what could not be shown."""
-    sentences = [agreement(table, column) for column in SCORES if table[column].notna().any()]
+def as_sent(table: pd.DataFrame, submissions: Sequence[Submission]) -> pd.DataFrame:
+    """`table` with AUC, interval, data and folds of the file that each score is of, where the ledger has them."""
+    table = table.copy()
+    sent = last_by_name(submissions)
+    for place, name in table["name"].items():
+        if name not in sent or np.isnan(sent[name].auc_pooled):
+            continue
+        table.loc[place, AREAS] = [getattr(sent[name], column) for column in AREAS]
+        for column in GROUND:
+            table.loc[place, column] = getattr(sent[name], column) or table.loc[place, column]
+    return table
+
+
+def changed_since(table: pd.DataFrame, sent: pd.DataFrame) -> list[str]:
+    """What to say of names that stand for something else now than what was scored under them."""
+    names = list(table.loc[(table["auc_pooled"] - sent["auc_pooled"]).abs() > OLDER, "name"])
+    if not names:
+        return []
+    return [
+        f"Trained or blended anew since it was sent, so score and gap are of what it was then: {', '.join(names)}."
+    ]
+
+
+def told(table: pd.DataFrame, sent: pd.DataFrame, ledger: pd.DataFrame) -> list[str]:
+    """What is to be said below the table: agreement with each leaderboard, and what could not be shown.
+
+    Args:
+        sent: the table as of `as_sent`.
+    """
+    sentences = [agreement(sent, column) for column in SCORES if table[column].notna().any()]
+    sentences += changed_since(table, sent)
     if not sentences:
         sentences = [
             "No leaderboard score is known: ./run.sh submit enters them into submissions.csv in this folder. By hand: "
@@ -130,7 +164,7 @@ def agreement(table: pd.DataFrame, column: str) -> str:
 
 def _largest_ground(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of that data and those folds on which most of them were made: only there AUCs compare."""
-    keys = ["data_fingerprint", "folds_fingerprint"]
+    keys = list(GROUND)
     sizes = table.groupby(keys, dropna=False, sort=False)["name"].transform("size")
     if table.empty or sizes.min() == len(table):
         return table

@@ -37,6 +37,9 @@ class Submission:
     private_score: float = math.nan
     what: str = ""
     forced: str = ""
+    again: str = ""
+    data_fingerprint: str = ""
+    folds_fingerprint: str = ""
 
     @property
     def scored(self) -> bool:
@@ -123,6 +126,9 @@ def _understood(place: int, line: Line, ledger: LedgerText, path: object) -> Sub
         ref=line["ref"],
         what=line["what"],
         forced=line["forced"],
+        again=line["again"],
+        data_fingerprint=line["data_fingerprint"],
+        folds_fingerprint=line["folds_fingerprint"],
         auc_pooled=auc,
         auc_low=low,
         auc_high=high,
@@ -146,6 +152,11 @@ def _number(line: Line, column: str, ledger: LedgerText, path: object) -> float:
             remedy(path),
         )
     return number
+
+
+def score_word(known: float | None) -> str:
+    """A score as it is entered; nothing where none is known, or what is listed is no AUC."""
+    return repr(known) if known is not None and 0 <= known <= 1 else ""
 
 
 def last_by_name(submissions: Iterable[Submission]) -> dict[str, Submission]:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from histoblend.errors import ArtifactRefusal
 
 SCORES = ["public_score", "private_score"]
+GROUND = ("data_fingerprint", "folds_fingerprint")
+"""Of what an AUC was measured on: two compare where both are the same."""
 COLUMNS = (
     "when", "name", "file", "file_hash", "description", "what", "fingerprint", "auc_pooled", "auc_low", "auc_high",
-    *SCORES, "status", "ref", "forced",
+    *SCORES, "status", "ref", "forced", "again", *GROUND,
 )  # fmt: skip
 """Those that `histoblend submit` writes, in their order; a ledger written by hand needs name and one score."""
 NUMBERS = ("auc_pooled", "auc_low", "auc_high", *SCORES)
@@ -38,14 +40,12 @@ class LedgerText:
     """The whole file.
 
     Attributes:
-        torn: number of a last line that was cut off, without what its last cell held; 0 where none was.
         separator: between cells; `decimal_comma`: whether numbers are written with one; `mark`: whether a byte order
             mark stands in front; `line_end`: of every line.
     """
 
     columns: tuple[str, ...] = COLUMNS
     lines: tuple[Line, ...] = ()
-    torn: int = 0
     separator: str = ","
     decimal_comma: bool = False
     mark: bool = False
@@ -59,6 +59,10 @@ class LedgerText:
         """With one line more, and the columns of ours that were lacking, behind those that are there."""
         columns = (*self.columns, *(one for one in COLUMNS if one not in self.columns))
         return replace(self, columns=columns, lines=(*self.lines, Line(0, self._written(cells))))
+
+    def added_once(self, cells: Mapping[str, str]) -> LedgerText:
+        """The same, unless a line with that `ref` is there already."""
+        return self if any(line["ref"] == cells["ref"] for line in self.lines) else self.added(cells)
 
     def changed(self, place: int, cells: Mapping[str, str]) -> LedgerText:
         """With other words in some cells of the line at `place` (from 0), and the columns that they need."""
@@ -91,8 +95,7 @@ def parse_ledger(data: bytes, path: object) -> LedgerText:
     """Understand the bytes of a ledger; `path` is for messages. No byte: the ledger of a first submission.
 
     Commas, semicolons (as spreadsheets of many countries write them, then with decimal commas) or tabs; with or without
-    a byte order mark. Lines may end where nothing more is known; empty ones are left aside. A last line that was cut
-    off while it was written loses its last cell, which may be half a number.
+    a byte order mark. Lines may end where nothing more is known; empty ones are left aside.
 
     Raises:
         ArtifactRefusal: it is no such table; names the line.
@@ -105,11 +108,11 @@ def parse_ledger(data: bytes, path: object) -> LedgerText:
     columns = tuple(cell.strip() for cell in rows[0][1])
     while columns and not columns[-1]:
         columns = columns[:-1]
-    torn = _torn(text, columns, rows)
+    _check_columns(columns, path)
     found = [Line(number, _by_column(row, columns, number, path)) for number, row in rows[1:]]
     comma = separator != "," and any("," in line[column] for line in found for column in NUMBERS)
     ends = "\r\n" if "\r\n" in text else "\n"
-    return LedgerText(columns, tuple(found), torn, separator, comma, data.startswith(codecs.BOM_UTF8), ends)
+    return LedgerText(columns, tuple(found), separator, comma, data.startswith(codecs.BOM_UTF8), ends)
 
 
 def _decoded(data: bytes, path: object) -> str:
@@ -130,33 +133,22 @@ def remedy(path: object) -> str:
 
 def _rows(text: str, separator: str, path: object) -> list[tuple[int, list[str]]]:
     """Cells with the numbers of their lines, empty lines left out."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        return _read(text, separator, 0)
-    except csv.Error:  # a last line that was cut off may have lost a closing quote
-        whole, _, last = text.rpartition("\n")
-    try:
-        rows = _read(whole, separator, 0)
+        return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise _unreadable(path, str(error)) from error
-    return [*rows, *_read(last, separator, whole.count("\n") + 1, strict=False)]
+        raise _unreadable(path, f"line {reader.line_num}: {error}") from error
 
 
-def _read(text: str, separator: str, before: int, strict: bool = True) -> list[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=strict)
-    return [(before + reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-
-
-def _torn(text: str, columns: tuple[str, ...], rows: list[tuple[int, list[str]]]) -> int:
-    """The number of a last line that has no end and lacks cells, where `submit` wrote the file; its last cell goes.
-
-    A line of a ledger written by hand may stop early, and be right.
-    """
-    number, last = rows[-1]
-    ours = set(COLUMNS) <= set(columns)
-    if text.endswith("\n") or not ours or len(rows) < 2 or len(last) >= len(columns):
-        return 0
-    last.pop()
-    return number
+def _check_columns(columns: tuple[str, ...], path: object) -> None:
+    """Cells are known by the names of their columns, so a name may stand there once only."""
+    twice = [name for name in dict.fromkeys(columns) if columns.count(name) > 1]
+    if twice:
+        raise ArtifactRefusal(
+            f"{path} has several columns called {' and '.join(map(repr, twice))}.",
+            "a name of its own for each column",
+            remedy(path),
+        )
 
 
 def _by_column(row: list[str], columns: tuple[str, ...], number: int, path: object) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import filelock
@@ -22,24 +23,34 @@ def change_ledger(path: Path, change: Callable[[LedgerText], LedgerText]) -> Led
     written.
 
     Raises:
-        ArtifactRefusal: the file is broken; it is left as it is.
+        ArtifactRefusal: the file is broken, or would be; it is left as it is.
         MachineRefusal: it cannot be written, or another writer holds it for long.
     """
+    with _held(path):
+        before = load_ledger(path)
+        understood(before, path)
+        after = change(before)
+        if after != before:
+            understood(after, path)  # what could not be read again is not written
+            with atomic_write(path) as temporary:
+                temporary.write_bytes(after.encoded())
+        return after
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=WAIT_SECONDS)
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=WAIT_SECONDS)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise MachineRefusal(
+                f"{path} has been held by another writer for {WAIT_SECONDS:.0f} seconds.",
+                "a submission of somebody else that ends",
+                "look who works in this folder, and type the same command again.",
+            ) from None
     try:
-        with lock:
-            before = load_ledger(path)
-            understood(before, path)
-            after = change(before)
-            if after != before:
-                with atomic_write(path) as temporary:
-                    temporary.write_bytes(after.encoded())
-            return after
-    except filelock.Timeout:
-        raise MachineRefusal(
-            f"{path} has been held by another writer for {WAIT_SECONDS:.0f} seconds.",
-            "a submission of somebody else that ends",
-            "look who works in this folder, and type the same command again.",
-        ) from None
+        yield
+    finally:
+        lock.release()

@@ -21,7 +21,7 @@ from histoblend.errors import Refusal, some
 from histoblend.execution.device import processor_count
 from histoblend.execution.in_process import run_jobs
 from histoblend.execution.in_processes import run_jobs_in_processes
-from histoblend.execution.jobs import Job, task_estimate
+from histoblend.execution.jobs import Job, task_estimates
 from histoblend.execution.records import (
     ABOUT_DATA,
     Record,
@@ -45,7 +45,7 @@ from histoblend.results import (
     scoring_of,
     write_ranking,
 )
-from histoblend.sessions import Session, note_paused, open_session, tell_paused, tell_projection
+from histoblend.sessions import Session, note_paused, open_session, take_note, tell_paused, tell_projection
 from histoblend.training.task import TaskInputs, is_done
 from histoblend.training.teachers import check_tables
 from histoblend.workspace import Workspace, locked, write_json
@@ -66,10 +66,11 @@ def run(
 
     Raises:
         Refusal: something stands in the way; what is finished is kept.
+        TaskError: a task failed. All that could be made beside it is made first; so it is where memory ran out.
     """
     started = time.monotonic()
     prepared = prepare(request, display, environment, side_by_side=True)
-    session = open_session(prepared, environment, started)
+    session = open_session(prepared, environment, started, request.settings)
     if request.dry_run:
         preview(session, display)
         return None
@@ -80,7 +81,9 @@ def run(
         note_run(prepared, packed, split)
         inputs = task_inputs(prepared, packed, split, display)
         budget = session.budget()
-        paused = note_paused(session, train_all(jobs, inputs, budget, prepared, display), budget)
+        earlier = take_note(prepared.workspace)
+        outcome = train_all(jobs, inputs, budget, prepared, display)
+        paused = note_paused(session, outcome, budget, earlier)
         scoring = scoring_of(prepared, packed, split)
         others = [(one, fresh_record(one, prepared, packed, split)) for one in prepared.others]
         metrics = collect_all(prepared, others, scoring, display)
@@ -94,6 +97,7 @@ def run(
             conclude(prepared, blends, display)
     if blending:
         report(prepared, request, display, environment)
+    outcome.raise_failure()
     if paused is not None:
         tell_paused(paused, display)
     return ranking
@@ -215,7 +219,7 @@ def make_jobs(prepared: Prepared, packed: Pack, split: Split) -> list[Job]:
         refuse_external(folder)
         record = started_record(folder, fresh_record(planned.experiment, prepared, packed, split))
         check_teachers_data(record, prepared.workspace)
-        estimates = [task_estimate(planned, fold, prepared.device) for fold in prepared.folds]
+        estimates = task_estimates(planned, prepared.folds, prepared.device, folder)
         jobs += [Job(planned, folder, one.fold, record, one) for one in estimates]
     return jobs
 

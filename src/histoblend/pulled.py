@@ -13,6 +13,8 @@ from histoblend.evaluation.metrics import Metrics
 from histoblend.ledger import Submission, read_submissions, scores_by_name
 from histoblend.workspace import Workspace
 
+PULLED = "pulled.json"  # which `kernel pull` leaves in each version's folder, once that is whole
+
 
 def finished_metrics(workspace: Workspace) -> list[Metrics]:
     """Metrics of the experiments and blends that runs left in this folder.
@@ -42,7 +44,7 @@ def pulled_name(pulled: Workspace, name: str) -> str:
 
 def home_of(workspace: Workspace) -> Workspace:
     """The output folder whose ledger counts: of a pulled version the one that it was pulled into."""
-    inside = workspace.folder.parent.name == "kernels"
+    inside = workspace.folder.parent.name == "kernels" and (workspace.folder / PULLED).is_file()
     return Workspace(workspace.folder.parents[1]) if inside else workspace
 
 

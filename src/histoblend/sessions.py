@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from histoblend.data.pack_space import estimate_pack
 from histoblend.errors import counted
 from histoblend.execution.device import Device
+from histoblend.execution.measured import look_ahead
 from histoblend.execution.preflight import artifact_bytes
 from histoblend.execution.session_budget import (
     Left,
@@ -21,7 +24,7 @@ from histoblend.execution.session_budget import (
 )
 from histoblend.preparation import Prepared
 from histoblend.reporting.progress import Display, duration
-from histoblend.workspace import on_kaggle, write_json
+from histoblend.workspace import Workspace, on_kaggle, read_json, write_json
 
 T4 = Device("gpu", "T4", 2, "mixed_float16", threads=2, deterministic=False, workers=2, processes=2)
 """What Kaggle lends: two cards."""
@@ -36,6 +39,8 @@ class Session:
     environment: Mapping[str, str]
     began: float
     """``time.monotonic()``."""
+    settings: tuple[str, ...] = ()
+    """What ``--set`` said."""
 
     @property
     def tail(self) -> float:
@@ -57,13 +62,15 @@ class Session:
         return SessionBudget(ends, ends - time.monotonic())
 
 
-def open_session(prepared: Prepared, environment: Mapping[str, str], now: float) -> Session:
+def open_session(
+    prepared: Prepared, environment: Mapping[str, str], now: float, settings: tuple[str, ...] = ()
+) -> Session:
     """The session that this run is, or is part of; `now` is when this run began.
 
     Raises:
         ConfigRefusal: the environment says of its beginning what is no time.
     """
-    return Session(prepared, environment, session_started(environment, now))
+    return Session(prepared, environment, session_started(environment, now), settings)
 
 
 @dataclass(frozen=True)
@@ -80,25 +87,52 @@ class Paused:
     sessions: int | None
 
 
-def note_paused(session: Session, outcome: Outcome, budget: SessionBudget | None) -> Paused | None:
-    """Write down what is left, for whoever goes on; where nothing is left, take an earlier note away."""
+def take_note(workspace: Workspace) -> list[dict[str, Any]]:
+    """What earlier sessions noted as left; the note is taken away, since it is out of date from now on."""
+    rows = read_json(workspace.paused)["left"] if workspace.paused.exists() else []
+    workspace.paused.unlink(missing_ok=True)
+    return list(rows)
+
+
+def note_paused(
+    session: Session, outcome: Outcome, budget: SessionBudget | None, earlier: Sequence[dict[str, Any]] = ()
+) -> Paused | None:
+    """Write down what is left of the plan, for whoever goes on; nothing where nothing is left.
+
+    Args:
+        earlier: what an earlier session noted as left; it stands for tasks that this run was not asked for.
+    """
     prepared = session.prepared
-    if budget is None or not outcome.left:
-        prepared.workspace.paused.unlink(missing_ok=True)
+    rows = [*(one.record() for one in outcome.left), *_not_asked_for(prepared, earlier)]
+    if not rows:
         return None
     sessions = None
-    if outcome.smallest <= budget.session_seconds:
-        seconds = [one.seconds for one in outcome.left]
-        restart = max(one.job.estimate.start for one in outcome.left)
+    if budget is not None and all(one.piece <= budget.session_seconds for one in outcome.left):
+        seconds = [row["seconds"] for row in rows]
+        restart = max((one.job.estimate.start for one in outcome.left), default=0.0)
         sessions = sessions_needed(seconds, budget.session_seconds, prepared.device.processes, restart)
     content = {
         "budget": prepared.plan.budget,
-        "left": [one.record() for one in outcome.left],
-        "seconds_left": outcome.seconds_left,
+        "left": rows,
+        "seconds_left": sum(row["seconds"] for row in rows),
         "sessions_to_go": sessions,
     }
     write_json(prepared.workspace.paused, content)
-    return Paused(session, outcome, budget, sessions)
+    return Paused(session, outcome, budget, sessions) if budget is not None and outcome.left else None
+
+
+def _not_asked_for(prepared: Prepared, earlier: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of `earlier` that are of the plan, were not asked for in this run, and are not finished."""
+    asked = {one.experiment.name for one in prepared.planned}
+    names = asked | {one.name for one in prepared.others}
+    return [
+        row
+        for row in earlier
+        if row["experiment"] in names
+        and (row["experiment"] not in asked or row["fold"] not in prepared.folds)
+        and row["fold"] < prepared.plan.folds.count
+        and not prepared.workspace.experiment(row["experiment"]).task(row["fold"]).done.exists()
+    ]
 
 
 def tell_paused(paused: Paused, display: Display) -> None:
@@ -125,11 +159,14 @@ def tell_paused(paused: Paused, display: Display) -> None:
 def _too_small(paused: Paused) -> str:
     plan = paused.session.prepared.plan
     around = (plan.budget_seconds or 0.0) - paused.budget.session_seconds
-    piece = paused.outcome.smallest
+    left = paused.outcome.left
+    longest = max(left, key=lambda one: one.piece)
+    none = all(one.piece > paused.budget.session_seconds for one in left)
     return (
-        f"No session of {plan.budget} brings any of it on: start, blend and report take about {duration(around)}, and "
-        f"the smallest piece of work {duration(piece)}. To do: a budget of "
-        f"{duration(around + SPARE * piece + 1)} or more: --set budget=..."
+        f"No session of {plan.budget} brings {'any of it' if none else longest.job.name} on: start, blend and report "
+        f"take about {duration(around)}, and the smallest piece of work on {longest.job.name} "
+        f"{duration(longest.piece)}. To do: a budget of {duration(around + SPARE * longest.piece + 1)} or more: "
+        "--set budget=..."
     )
 
 
@@ -149,7 +186,9 @@ def _left_line(name: str, left: Sequence[Left]) -> str:
 
 def _command(session: Session) -> str:
     if on_kaggle(session.environment):
-        return "./run.sh kernel push, which gives the next session this one's output"
+        settings = "".join(f" --set {shlex.quote(one)}" for one in session.settings)
+        push = f"./run.sh kernel push --plan {session.prepared.plan.name}{settings}"
+        return f"{push}, which gives the next session this one's output"
     return "the same command once more"
 
 
@@ -167,19 +206,19 @@ def tell_projection(session: Session, display: Display) -> None:
 
 
 def _projection(prepared: Prepared, device: Device, session_seconds: float) -> str:
-    tasks = [
-        one.work.seconds(device.kind, device.threads)
-        for one in prepared.planned
-        for fold in prepared.folds
-        if not prepared.workspace.experiment(one.experiment.name).task(fold).done.exists()
-    ]
+    here = device is prepared.device
+    ahead = look_ahead(prepared.planned, prepared.folds, device, prepared.workspace, measured=here)
+    tasks = [ahead.clock.expected(task).total for task in ahead.left]
     where = f"On {device.name}"
     if device.processes > 1:
         where = f"On {device.processes} x {device.name}, a task on each"
     if device is T4:
         where += " (rates ASSUMED, as in execution/costs.py)"
     restart = max((one.work.start_seconds(device.kind) for one in prepared.planned), default=0.0)
-    sessions = sessions_needed(tasks, session_seconds, device.processes, restart)
+    in_one_piece = [ahead.clock.expected(task).total for task in ahead.left if task.kind == "features"]
+    sessions = None
+    if max(in_one_piece, default=0.0) <= session_seconds:
+        sessions = sessions_needed(tasks, session_seconds, device.processes, restart)
     hours = f"{sum(tasks) / 3600:.1f} hours of work"
     if sessions is None:
         return f"{where}: {hours}; sessions of {prepared.plan.budget} are too short for them."

@@ -34,6 +34,8 @@ TEST_IDS = [f"{number}e5" for number in range(8)]
         "solution.csv",
         "ground-truth.csv",
         "someone/hcd-leak",
+        "y_test.csv",
+        "test_y.h5",
     ],
 )
 def test_what_holds_the_test_labels_is_known_by_its_name(name: str) -> None:
@@ -56,6 +58,16 @@ def test_what_holds_the_test_labels_is_known_by_its_name(name: str) -> None:
         "resolution.csv",
         "convnext_tiny_notop.h5",
         "histoblend-output.tar",
+        "latest_labels.csv",
+        "contest_labels.csv",
+        "folds_no_leak.csv",
+        "someone/without-leak",
+        "anti_leakage_split",
+        "leakage_report.csv",
+        "checked_for_leaks.csv",
+        "train_ground_truth.csv",
+        "tta-test-label-smoothing",
+        "pseudo_labels_test.csv",
     ],
 )
 def test_what_is_allowed_raises_no_alarm(name: str) -> None:
@@ -73,16 +85,24 @@ def test_every_family_says_why_and_by_what_it_is_backed() -> None:
         ("00000000", 0),  # a sample
         (["0.1", "0.9", *"010101"], 0),  # somebody's predictions
         (["0.0", "1.0", *"000000"], 8),
+        (["0.000000", "1.000000", "0.0001", "0.9999", "False", "True", "1", "0"], 8),
+        ("0" * 8 + "x", 0),
     ],
 )
 def test_labels_of_test_ids_are_told_from_samples_and_predictions(labels: list[str], found: int) -> None:
-    table = pd.DataFrame({"id": TEST_IDS, "label": list(labels)}, dtype=str)
+    table = pd.DataFrame({"id": [*TEST_IDS, "unknown"][: len(labels)], "label": list(labels)}, dtype=str)
     train, test = pd.Series(["000", "001"], dtype=str), pd.Series(TEST_IDS, dtype=str)
     assert len(labelled_test_ids(table, train, test)) == found
     both = pd.Series(
         TEST_IDS, dtype=str
     )  # where parts count from the same number, an id says nothing of its part
     assert labelled_test_ids(table, both, test) == []
+
+
+def test_one_soft_answer_among_hundreds_hides_nothing() -> None:
+    ids = pd.Series([f"t{number}" for number in range(300)], dtype=str)
+    table = pd.DataFrame({"id": ids, "label": ["0", "1"] * 149 + ["0.5", "1"]}, dtype=str)
+    assert len(labelled_test_ids(table, pd.Series(["000"], dtype=str), ids)) == 299
 
 
 def answers(ids: list[str]) -> str:
@@ -92,7 +112,9 @@ def answers(ids: list[str]) -> str:
 @pytest.mark.parametrize("name", ["answers.csv", "more/ANSWERS.CSV", "sample_submission.csv"])
 def test_a_table_of_answers_beside_the_data_stops(toy: Path, name: str) -> None:
     (toy / name).parent.mkdir(exist_ok=True)
-    (toy / name).write_text(answers(TEST_IDS))
+    (toy / name).write_text(
+        answers(TEST_IDS).replace("id,label", "Id,Tumor" if "more" in name else "id,label")
+    )
     with pytest.raises(DataRefusal, match=r"8 of the 8 test ids a plain 0 or 1(.|\n)*To do: move it out"):
         read_competition(toy)
 
@@ -116,7 +138,7 @@ def test_what_may_lie_beside_the_data(toy: Path) -> None:
 
 @pytest.mark.parametrize(
     "mount",
-    ["datasets/someone/pcam-h5", "pcam-h5", "notebooks/someone/hcd-leak", "models/someone/camelyon16"],
+    ["datasets/someone/pcam-h5", "pcam-h5", "models/someone/camelyon16"],
 )
 def test_what_is_attached_to_a_session_is_looked_at(toy: Path, mount: str) -> None:
     kaggle_input = toy.parent / "input"
@@ -126,7 +148,15 @@ def test_what_is_attached_to_a_session_is_looked_at(toy: Path, mount: str) -> No
     wsi = kaggle_input / "datasets" / "someone" / "histopathologicwsifull"
     wsi.mkdir(parents=True)
     (wsi / "patch_id_wsi_full.csv").write_text("id,wsi\n000,camelyon16_train_normal_033\n")
-    assert read_competition(data, kaggle_input).slide_map is not None
+    (wsi / "camelyon16.md").write_text("where the slides come from")
+    suspected = kaggle_input / "notebooks" / "someone" / "hcd-solution"
+    suspected.mkdir(parents=True)
+    (suspected / "solution.csv").write_text("id,label\n" + "".join(f"{one},0.{one[0]}\n" for one in TEST_IDS))
+    (suspected / "test_labels.npy").write_bytes(b"")
+    competition = read_competition(data, kaggle_input)
+    assert competition.slide_map is not None
+    said = [note for note in competition.notes if "by its name" in note]
+    assert len(said) == 2 and "hcd-solution, by its name" in said[0] and "test_labels.npy lies" in said[1]
     (kaggle_input / mount).mkdir(parents=True)
     with pytest.raises(DataRefusal, match=r"The session is given [^\n]*(.|\n)*To do: detach"):
         read_competition(data, kaggle_input)
@@ -152,6 +182,7 @@ def test_answers_in_an_attached_data_set_stop(toy: Path) -> None:
         ("mount/datasets/someone/pcam-nets/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5", True),
         ("pcam/convnext_tiny_notop.h5", False),  # Keras's own name in a folder of the user's
         ("weights/epcam.weights.h5", False),
+        ("mount/datasets/pcam-fan/my-nets/best.weights.h5", False),  # the owner's name says nothing
         ("test_labels/best.weights.h5", False),
     ],
 )
@@ -192,6 +223,6 @@ def test_a_run_does_not_start_from_such_weights(
 
 
 def test_the_settings_of_the_kernel_are_held_against_the_denylist() -> None:
-    KernelSettings(datasets=("someone/histopathologicwsifull",))
+    KernelSettings(datasets=("someone/histopathologicwsifull", "someone/1st-place-solution-weights"))
     with pytest.raises(ValueError, match="someone/pcam-h5"):
         KernelSettings(datasets=("someone/pcam-h5",))

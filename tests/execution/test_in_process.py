@@ -13,10 +13,12 @@ from rich.console import Console
 
 from histoblend.config_experiment import Experiment
 from histoblend.data.views import chosen_views
+from histoblend.errors import MachineRefusal
 from histoblend.execution import in_process
 from histoblend.execution.clock import Estimate
 from histoblend.execution.costs import NetworkCost, Work
 from histoblend.execution.device import Device
+from histoblend.execution.failures import TaskError
 from histoblend.execution.in_process import run_jobs
 from histoblend.execution.jobs import Job, task_estimate, trainer
 from histoblend.execution.preflight import PlannedExperiment
@@ -31,11 +33,19 @@ from histoblend.workspace import ExperimentFolder
 DATA = {"data": "d1", "data_set": "hcd", "folds": "f1", "side": 96}
 
 
-def job(folder: Path, name: str, fold: int, network: str = "small_vgg", seconds: float = 10.0) -> Job:
-    content = {"name": name, "network": network, "augmentation": "none", "training": {"epochs": 5}}
+def job(
+    folder: Path,
+    name: str,
+    fold: int,
+    network: str = "small_vgg",
+    seconds: float = 10.0,
+    teachers: tuple[str, ...] = (),
+) -> Job:
+    content: dict[str, Any] = {"name": name, "network": network, "augmentation": "none"}
+    content["training"] = {"epochs": 5, **({"pseudo_labels": {"teachers": teachers}} if teachers else {})}
     experiment = Experiment.model_validate(content)
     planned = PlannedExperiment(experiment, 4, Work(NetworkCost(macs=1), 64, 1, 1), "random", 96)
-    record = make_record(experiment, 4, "mixed_float16", DATA)
+    record = make_record(experiment, 4, "mixed_float16", DATA, dict.fromkeys(teachers))
     estimate = Estimate(name, "keras", seconds, epochs=5, fold=fold)
     return Job(planned, ExperimentFolder(folder / name), fold, record, estimate)
 
@@ -81,7 +91,9 @@ def test_every_task_runs_once_in_order_and_is_told(machine: Machine, tmp_path: P
     ]  # fmt: skip
     assert len({task.folder.folder for task in machine.ran}) == 4
     said = "AUC 0.9123, 0.9000 with one view, 321 images/s, 30s"
-    assert lines == [
+    assert lines[0] == "[1/4] a fold 0: started, takes about 10s"
+    assert lines[-2] == "[4/4] b fold 1: started, takes about 30s"
+    assert lines[1::2] == [
         f"[1/4] a fold 0: {said}, left about 1m30s",
         f"[2/4] a fold 1: {said}, left about 1m00s",
         f"[3/4] b fold 0: {said}, left about 30s",
@@ -91,7 +103,7 @@ def test_every_task_runs_once_in_order_and_is_told(machine: Machine, tmp_path: P
 
 def test_a_single_view_is_not_compared_with_itself(machine: Machine, tmp_path: Path) -> None:
     machine.views = 1
-    assert "with one view" not in machine.run([job(tmp_path, "a", 0)])[1][0]
+    assert "with one view" not in machine.run([job(tmp_path, "a", 0)])[1][-1]
 
 
 def test_a_task_carries_what_its_record_froze(machine: Machine, tmp_path: Path) -> None:
@@ -130,21 +142,52 @@ def test_a_task_that_is_cut_is_told_before_and_after_and_the_next_one_that_fits_
     assert [one.experiment.name for one in outcome.unfinished] == ["short"]
 
 
-def test_a_task_that_fails_is_not_passed_over(
-    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (KeyError("x"), TaskError, "a fold 1: KeyError: 'x'"),
+        (MemoryError("no room"), MachineRefusal, "Memory ran out in a fold 1(.|\n)*batch_size"),
+        (OSError("RESOURCE_EXHAUSTED: No space left on device"), TaskError, "a fold 1"),
+    ],
+)
+def test_a_task_that_fails_ends_its_experiment_and_the_run_after_the_others(
+    machine: Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    kind: type[Exception],
+    words: str,
 ) -> None:
     """Logged and averaged over, a failed fold would flatter or spoil the mean of the others."""
-    jobs = [job(tmp_path, "a", fold) for fold in range(3)]
+    jobs = [job(tmp_path, name, fold) for name in ("a", "b") for fold in range(3)]
+    jobs.append(job(tmp_path, "student", 0, teachers=("a",)))
 
     def failing(task: Task, inputs: object, train: object) -> dict[str, Any]:
         if task.fold == 1:
-            raise RuntimeError("out of memory")
+            raise error
         return machine.run_task(task, inputs, train)
 
     monkeypatch.setattr(in_process, "run_task", failing)
-    with pytest.raises(RuntimeError, match="out of memory"):
-        machine.run(jobs)
-    assert [task.fold for task in machine.ran] == [0]
+    outcome, lines = machine.run([*jobs[:3], jobs[3], jobs[5], jobs[6]])
+    assert outcome.finished == [jobs[0], jobs[3], jobs[5]]
+    assert outcome.unfinished == [jobs[1], jobs[2], jobs[6]]
+    with pytest.raises(kind, match=words) as caught:
+        outcome.raise_failure()
+    assert "in failing" in str(caught.value.__cause__) and "in failing" in "\n".join(lines)
+    assert "[2/6] a fold 1: FAILED." in "\n".join(lines)
+
+
+def test_a_refusal_concerns_all_tasks(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(task: Task, inputs: object, train: object) -> dict[str, Any]:
+        machine.ran.append(task)
+        raise MachineRefusal("The disk is full.")
+
+    monkeypatch.setattr(in_process, "run_task", refusing)
+    with pytest.raises(MachineRefusal, match="disk is full"):
+        machine.run([job(tmp_path, name, 0) for name in ("a", "b")])
+    assert len(machine.ran) == 1
 
 
 CPU = Device("cpu", "x86", 0, "float32", threads=2, deterministic=True, workers=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import queue
@@ -21,7 +22,7 @@ import pytest
 
 from histoblend.config_experiment import Experiment
 from histoblend.errors import ArtifactRefusal, DataRefusal, MachineRefusal, Refusal
-from histoblend.execution import card_worker, in_processes
+from histoblend.execution import card_worker, in_processes, schedule
 from histoblend.execution.card_messages import (
     Failed,
     Finished,
@@ -40,7 +41,8 @@ from histoblend.execution.card_worker import CardWorker
 from histoblend.execution.clock import Estimate
 from histoblend.execution.costs import NetworkCost, Work
 from histoblend.execution.device import Device, processor_count
-from histoblend.execution.in_processes import TaskError, run_jobs_in_processes
+from histoblend.execution.failures import TaskError
+from histoblend.execution.in_processes import run_jobs_in_processes
 from histoblend.execution.jobs import Job
 from histoblend.execution.preflight import PlannedExperiment
 from histoblend.execution.records import make_record
@@ -239,11 +241,12 @@ def test_what_a_task_says_is_shown_with_its_process(play: Callable[..., Outcome]
     told: list[Message] = [Ready(99, "8"), Observed("on_start", (4, 10)), Observed("on_step", (0, 1, 0.7))]
     play([job(tmp_path, "a", 0)], a_0=[[*told, Observed("on_epoch", (row,)), Said("a word"), DONE]])
     lines = Puppet.heard.text.splitlines()
-    assert lines[0].startswith("process 1: started with process id 99, CUDA_VISIBLE_DEVICES=8, 1 thread, ")
-    assert lines[1].startswith("process 1: [1/1] a fold 0  epoch 2/4  loss 0.5000")
-    assert lines[1].endswith("left 6s")  # half of its ten seconds, and a second of prediction
-    assert lines[2] == "process 1: a word"
-    assert lines[3].startswith("process 1: [1/1] a fold 0: AUC 0.9000")
+    assert lines[0] == "process 1: [1/1] a fold 0: started, takes about 11s"
+    assert lines[1].startswith("process 1: started with process id 99, CUDA_VISIBLE_DEVICES=8, 1 thread, ")
+    assert lines[2].startswith("process 1: [1/1] a fold 0  epoch 2/4  loss 0.5000")
+    assert lines[2].endswith("left 6s")  # half of its ten seconds, and a second of prediction
+    assert lines[3] == "process 1: a word"
+    assert lines[4].startswith("process 1: [1/1] a fold 0: AUC 0.9000")
 
 
 def test_paused_tasks_of_all_processes_are_one_outcome(play: Callable[..., Outcome], tmp_path: Path) -> None:
@@ -263,8 +266,8 @@ def test_a_deadline_travels_as_seconds_left(tmp_path: Path) -> None:
     deadline = job(tmp_path, "a", 0).task().deadline
     assert Order.of(job(tmp_path, "a", 0), deadline).deadline() is None
     budget = SessionBudget(ends=1e9 + 50.0, session_seconds=60.0, now=lambda: 1e9)
-    schedule = in_processes.Schedule([job(tmp_path, "a", 0)], "played", budget)
-    arrived = Order.of(schedule.total[0], schedule.deadline(schedule.total[0])).deadline()
+    chosen = in_processes.Schedule([job(tmp_path, "a", 0)], "played", budget)
+    arrived = Order.of(chosen.total[0], chosen.deadline(chosen.total[0])).deadline()
     assert arrived is not None and arrived.closing_seconds == 1.0
     assert arrived.allows(45.0) and not arrived.allows(50.1)
 
@@ -285,16 +288,46 @@ def test_a_process_that_dies_between_two_tasks_is_replaced(
     assert len(outcome.finished) == 3
 
 
-def test_a_process_that_dies_twice_stops_the_run(play: Callable[..., Outcome], tmp_path: Path) -> None:
-    refusal = Refused.of(DataRefusal("begun a third time"))
-    with pytest.raises(MachineRefusal) as caught:
-        play([job(tmp_path, "a", fold) for fold in (0, 1)], a_0=[[Gone()], [Gone()], [refusal]], a_1=[[]])
+def test_a_process_that_dies_when_time_is_up_is_not_replaced(
+    play: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    left = iter((0.0, 0.0, 25.0))  # seconds behind us when the task is taken; 5 are left when it dies
+    budget = SessionBudget(ends=30.0, session_seconds=30.0, now=lambda: next(left, 25.0))
+    outcome = play([job(tmp_path, "trees", 0, "texture_hgb")], budget, trees_0=[[Gone()]])
+    assert len(outcome.left) == 1 and not outcome.failures
+    assert happened().count("trees fold 0") == 1
+    assert "(it was ended by SIGKILL); no time is left to start it again" in Puppet.heard.text
+
+
+def test_a_task_that_hangs_is_ended_a_while_after_the_budget_and_the_run_goes_on(
+    play: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule, "GRACE", 0.2)
+    budget = SessionBudget(ends=0.0, session_seconds=30.0, now=itertools.chain([-20.0] * 6, itertools.repeat(1.0)).__next__)
+    outcome = play([job(tmp_path, "a", fold) for fold in (0, 1)], budget, a_0=[[]])
+    assert [one.job.name for one in outcome.left] == ["a fold 0"] and len(outcome.finished) == 1
+    assert happened().count("killed") == 1 and not outcome.failures
+    assert "process 1: [1/2] a fold 0: has not stopped at the end of the budget" in Puppet.heard.text
+
+
+def test_what_fails_or_dies_twice_ends_its_experiment_and_the_others_go_on(
+    play: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    jobs = [job(tmp_path, name, fold) for name in ("a", "b", "c") for fold in (0, 1)]
+    never = [[Refused.of(DataRefusal("begun"))]]
+    failed = [[Failed("KeyError: 'x'", "Traceback: line 7")]]
+    outcome = play(jobs[::2] + jobs[1::2], a_0=[[Gone()], [Gone()], *never], a_1=never, b_0=failed, b_1=never)
+    assert [one.name for one in outcome.finished] == ["c fold 0", "c fold 1"]
+    error, died = sorted(outcome.failures, key=lambda one: type(one).__name__, reverse=True)
     for part in ("a fold 0", "SIGKILL", "out of memory", "batch_size", "processes=1"):
-        assert part in str(caught.value)
-    assert happened()[-1] == "killed"  # the other one, which was at work
+        assert part in str(died)
+    assert isinstance(died, MachineRefusal) and isinstance(error, TaskError)
+    assert "b fold 0: KeyError: 'x'" in str(error) and "line 7" in str(error.__cause__)
+    assert "[2/6] b fold 0: FAILED. b fold 0: KeyError: 'x'" in Puppet.heard.text
+    assert happened().count("killed") == 1  # what failed: its card may be in no state for another task
 
 
-def test_a_refusal_and_an_error_of_a_task_come_out_and_stop_the_others(
+def test_a_refusal_of_a_task_comes_out_and_stops_the_others(
     play: Callable[..., Outcome], tmp_path: Path
 ) -> None:
     jobs = [job(tmp_path, "a", fold) for fold in (0, 1)]
@@ -303,9 +336,6 @@ def test_a_refusal_and_an_error_of_a_task_come_out_and_stop_the_others(
         play(jobs, a_0=[[refusal]], a_1=[[]])
     assert (refused.value.found, refused.value.remedy) == ("found this", "do so")
     assert happened().count("killed") == 2
-    with pytest.raises(TaskError, match="a fold 0: KeyError: 'x'") as failed:
-        play(jobs, a_0=[[Failed("KeyError: 'x'", "Traceback: line 7")]], a_1=[[]])
-    assert "line 7" in str(failed.value.__cause__)
 
 
 class OddRefusal(DataRefusal):

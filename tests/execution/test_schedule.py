@@ -17,6 +17,7 @@ from histoblend.execution.preflight import PlannedExperiment
 from histoblend.execution.records import make_record
 from histoblend.execution.schedule import Schedule
 from histoblend.execution.session_budget import SessionBudget
+from histoblend.training.observer import Observer
 from histoblend.workspace import ExperimentFolder
 
 HERE, THERE = "x86 CPU, 2 threads", "T4"
@@ -98,9 +99,9 @@ def test_without_a_budget_the_order_stays_and_nothing_has_a_deadline(tmp_path: P
 def test_what_does_not_fit_waits_and_a_later_task_that_fits_does_not(tmp_path: Path):
     jobs = [job(tmp_path, "a"), job(tmp_path, "b", seconds=180), job(tmp_path, "c", seconds=99.9)]
     session = Session(jobs, 200.0)
-    assert session.order() == ["a0", "c0"]
+    assert session.order() == ["c0", "a0"]
     assert session.left() == [("b0", 0, 180.0)]
-    assert [one.name for one in session.schedule.outcome().finished] == ["a fold 0", "c fold 0"]
+    assert [one.name for one in session.schedule.outcome().finished] == ["c fold 0", "a fold 0"]
 
 
 @pytest.mark.parametrize(
@@ -119,8 +120,39 @@ def test_a_begun_task_comes_first_then_folds_that_complete_an_experiment(tmp_pat
     assert session.schedule.number(jobs[3]) == "[3/3]"  # of what is to be done
 
 
+def test_an_experiment_that_can_be_completed_comes_before_one_that_cannot(tmp_path: Path):
+    """Five folds of a do not fit, of b they do; of folds that are left, the one that completes an experiment."""
+    folds = [job(tmp_path, "a", fold) for fold in range(5)]
+    folds += [job(tmp_path, "b", fold, seconds=50) for fold in range(5)]
+    assert Session(folds, 400.0).order() == ["b0", "b1", "b2", "b3", "b4", "a0"]
+    for one in (folds[1], *folds[5:8]):
+        done(one, 90.0, 10.0)
+    begun(folds[0], 2, 20.0)
+    assert Session(folds, 200.0).order() == ["b3", "b4"]
+
+
+def test_folds_that_run_count_as_begun_and_lanes_share_the_work(tmp_path: Path):
+    """Side by side two folds of a take 200 s, and a third as long again."""
+    jobs = [job(tmp_path, "a", fold, seconds=200) for fold in range(3)]
+    jobs += [job(tmp_path, "b", fold, seconds=190) for fold in range(4)]
+    session = Session(jobs, 400.0, lanes=2)
+    assert [session.taken() for _ in range(3)] == ["a0", "a1", "a2"]
+    assert Session(jobs, 399.9, lanes=2).taken() == "b0"
+
+
+def test_epochs_of_a_running_task_teach_what_the_others_take(tmp_path: Path):
+    jobs = [job(tmp_path, "a", fold) for fold in range(2)]
+    session, heard = Session(jobs, 300.0, lanes=2), []
+    assert session.taken() == "a0"
+    taught = session.schedule.taught_by(jobs[0], Observer(on_epoch=heard.append))
+    for number in (1, 2):
+        taught.on_epoch({"epoch": number, "seconds": 100.0})
+    assert len(heard) == 2
+    assert session.taken() is None  # 410 s and prediction, not 100
+
+
 def test_a_begun_task_goes_on_if_one_epoch_fits(tmp_path: Path):
-    jobs = [job(tmp_path, "a"), begun(job(tmp_path, "b"), 1, 20.0)]
+    jobs = [job(tmp_path, "a"), begun(job(tmp_path, "b"), 2, 20.0)]
     epoch = Session(jobs, 100.0, used=70.0)  # 10 to start and 20
     assert epoch.taken() == "b0"
     assert epoch.schedule.is_cut(jobs[1])
@@ -152,13 +184,13 @@ def test_a_task_too_long_for_any_session_is_begun_behind_all_that_fits(tmp_path:
 def test_an_estimator_too_long_for_any_session_is_not_begun(tmp_path: Path):
     session = Session([job(tmp_path, "trees", seconds=500)], 400.0)
     assert session.taken() is None
-    assert session.schedule.outcome().smallest == 500.0
+    assert session.schedule.outcome().left[0].piece == 500.0
 
 
 def test_the_smallest_piece_is_an_epoch_with_its_start(tmp_path: Path):
     jobs = [job(tmp_path, "a", seconds=500), job(tmp_path, "b", seconds=180)]
-    assert Session(jobs, 1.0).schedule.outcome().smallest == 10 + (180 - 20) / 4
-    assert Session([], 1.0).schedule.outcome().smallest == 0.0
+    pieces = [one.piece for one in Session(jobs, 1.0).schedule.outcome().left]
+    assert pieces == [10 + (500 - 20) / 4, 10 + (180 - 20) / 4]
 
 
 def test_a_student_waits_for_its_teacher_of_the_same_fold(tmp_path: Path):

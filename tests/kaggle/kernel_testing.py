@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from server.datasets import Dataset, Datasets
 from server.kernels import Kernels
-from server.service import USER, Request, error
+from server.service import USER
 
 from histoblend.kaggle.child import authenticated_api
 from histoblend.kaggle.connection import Connection
@@ -22,7 +23,6 @@ from histoblend.kaggle.symptoms import symptom_of
 
 REF = f"{USER}/histoblend-run"
 SCRIPT = "print('a session')\n"
-DATASETS = "datasets.DatasetApiService/GetDatasetStatus"
 
 
 def call_here(
@@ -36,14 +36,11 @@ def call_here(
         raise call_failure(symptom_of(problem), "", asked) from problem
 
 
-def with_assets(kernels: Kernels, *there: str) -> None:
+def with_assets(kernels: Kernels, *there: str) -> Datasets:
     """Let the datasets `there` (owner/slug) exist, and no other."""
-
-    def status(request: Request) -> Any:
-        name = f"{request.json['ownerSlug']}/{request.json['datasetSlug']}"
-        return {"status": "READY"} if name in there else error(404, "Dataset not found")
-
-    kernels.service.calls[DATASETS] = status
+    datasets = Datasets(kernels.service)
+    datasets.kept |= {name: Dataset("Assets", True, "other", {"map.csv": b"id,wsi\n"}) for name in there}
+    return datasets
 
 
 def session_output(state: str = "finished", **noted: Any) -> dict[str, bytes | Path]:
@@ -63,7 +60,15 @@ def session_output(state: str = "finished", **noted: Any) -> dict[str, bytes | P
     packed = buffer.getvalue()
     about: dict[str, Any] = {"name": "histoblend-output.tar", "bytes": len(packed), "files": len(files)}
     about["sha256"] = hashlib.sha256(packed).hexdigest()
-    record = {"plan": "toy", "state": state, "left": [], "archive": about, "files": len(files), **noted}
+    record = {
+        "plan": "toy",
+        "settings": [],
+        "state": state,
+        "left": [],
+        "archive": about,
+        "files": len(files),
+        **noted,
+    }
     return {
         "histoblend-output.tar": packed,
         "session.json": json.dumps(record).encode(),

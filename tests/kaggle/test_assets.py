@@ -167,6 +167,23 @@ def test_a_file_that_vanishes_there_is_noticed(
         pushed()
 
 
+@pytest.mark.parametrize("unpacking", [False, True])
+def test_what_would_vanish_is_named_and_kept(
+    pushed: Push, output: Path, kept: Datasets, project: Path, unpacking: bool
+) -> None:
+    kept.unpacking = unpacking
+    pushed(output=output)
+    with pytest.raises(ConfigRefusal, match=r"histoblend-output(.|\n)*--remove") as refusal:
+        pushed()
+    assert MAP not in refusal.value.found and "manifest" not in refusal.value.found
+    assert kept.kept[OURS].version == 1
+    (output / "folds.csv").write_text("id,label,slide,fold\nx,1,s,0\n")
+    pushed(output=output)  # the same names with other content: nothing vanishes
+    pushed(remove=True)
+    assert kept.kept[OURS].version == 3 and set(kept.kept[OURS].files) >= {MAP, NET}
+    assert not [name for name in kept.kept[OURS].files if "histoblend-output" in name]
+
+
 def test_a_public_dataset_gets_nothing(pushed: Push, kept: Datasets, kaggle_service: Service) -> None:
     kept.kept[OURS] = Kept("Histoblend assets", False, "other", {})
     with pytest.raises(ServiceRefusal, match="is public"):

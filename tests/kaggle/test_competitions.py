@@ -10,7 +10,8 @@ from server.competitions import SLUG, Competition, auc
 from server.service import Answer, Fault, error
 from sklearn.metrics import roc_auc_score
 
-from histoblend.kaggle.competitions import list_files, list_submissions, send_submission
+from histoblend.kaggle import competitions
+from histoblend.kaggle.competitions import Sent, list_files, list_submissions
 from histoblend.kaggle.connection import connect
 from histoblend.kaggle.failures import CallFailure
 
@@ -34,12 +35,17 @@ def submission(tmp_path):
     return path, [roc_auc_score([LABELS[n] for n in part], [scores[n] for n in part]) for part in parts]
 
 
+def send_submission(connection, path, description, competition) -> Sent:
+    return competitions.send_submission(connection, path, description, competition, lambda done, total: None)
+
+
 def test_a_submission_is_sent_listed_and_scored(connection, kaggle_service, submission):
     moment = datetime(2026, 11, 20, 23, 59, 30, 125_000, tzinfo=UTC)
     Competition(kaggle_service, LABELS, now=lambda: moment)
     path, (public, private) = submission
-    assert "Successfully submitted" in send_submission(connection, path, "toy · 0.9876 · a1b2", SLUG)
+    sent = send_submission(connection, path, "toy · 0.9876 · a1b2", SLUG)
     (pending,) = list_submissions(connection, SLUG)
+    assert "Successfully submitted" in sent.words and sent.ref == pending.ref
     assert (pending.status, pending.public_score, pending.private_score) == ("pending", None, None)
     (scored,) = list_submissions(connection, SLUG)
     assert scored.status == "complete" and scored.error == ""
@@ -51,8 +57,9 @@ def test_a_submission_is_sent_listed_and_scored(connection, kaggle_service, subm
     )
 
 
-def test_every_page_of_submissions_is_listed_once_the_newest_first(connection, kaggle_service):
-    competition = Competition(kaggle_service, LABELS, daily_limit=100)
+@pytest.mark.parametrize("by_token", [False, True])
+def test_every_page_of_submissions_is_listed_once_the_newest_first(connection, kaggle_service, by_token):
+    competition = Competition(kaggle_service, LABELS, daily_limit=100, by_token=by_token)
     for number in range(45):
         competition.now = lambda number=number: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=number)
         competition.submissions.append(
@@ -92,7 +99,7 @@ def test_a_lost_reply_is_never_sent_again(connection, kaggle_service, submission
 
 def test_words_of_success_are_no_row(connection, kaggle_service, submission):
     Competition(kaggle_service, LABELS, swallow=1)
-    assert "Successfully" in send_submission(connection, submission[0], "gone", SLUG)
+    assert "Successfully" in send_submission(connection, submission[0], "gone", SLUG).words
     assert list_submissions(connection, SLUG) == []
 
 
@@ -100,7 +107,7 @@ def test_over_the_limit_of_the_day_nothing_is_listed(connection, kaggle_service,
     today = [datetime(2026, 11, 20, 23, 59, tzinfo=UTC)]
     competition = Competition(kaggle_service, LABELS, daily_limit=1, now=lambda: today[0])
     for _ in range(2):
-        assert "Successfully" in send_submission(connection, submission[0], "x", SLUG)
+        assert "Successfully" in send_submission(connection, submission[0], "x", SLUG).words
     assert len(competition.submissions) == 1
     today[0] += timedelta(minutes=2)  # the next day, by UTC
     send_submission(connection, submission[0], "x", SLUG)

@@ -112,6 +112,13 @@ def test_a_transfer_may_take_its_time_while_it_gets_on():
     assert await_answer(coming(0.1, *getting_on), Deadline(0.5), lambda *_: None).symptom["kind"] == "hung"
 
 
+def test_what_is_printed_before_the_child_speaks_is_no_answer():
+    lines = queue.Queue()
+    for line in ("a plug-in says hello", "3", "{}", json.dumps({"value": "ours"})):
+        lines.put(line)
+    assert await_answer(lines, Deadline(1), print).value == "ours"
+
+
 def test_one_process_serves_until_something_goes_wrong_in_it(connection, kaggle_service):
     def serving():
         return connection.ask(gone_wrong.process, again=True)

@@ -103,8 +103,10 @@ def test_a_file_that_others_may_read_is_told(home, display):
 def test_values_headers_and_signatures_are_blotted_out():
     headers = "Authorization: Bearer abc.def {'Authorization': 'Basic Zm9vOmJhcg=='}"
     text = f"key {KEY} {headers} http://s/x.zip?sig=secret more"
+    text += " Max retries exceeded with url: /upload/a?upload_id=S3&X-Goog-Signature=5e (Caused by: X-Amz-Token=7f)"
     shown = blotted(text, (KEY,))
-    assert not any(secret in shown for secret in (KEY, "abc.def", "Zm9vOmJhcg", "sig="))
+    secrets_in = (KEY, "abc.def", "Zm9vOmJhcg", "sig=", "S3", "5e", "7f")
+    assert not any(secret in shown for secret in secrets_in) and "url: /upload/a (Caused by" in shown
     assert "http://s/x.zip more" in shown
 
 

@@ -106,6 +106,16 @@ def test_a_lost_reply_makes_no_second_version(
     assert "is there" in display.text
 
 
+def test_a_making_that_shows_late_is_no_name_in_use(
+    kaggle: Connection, kept: Datasets, folder: Path, kaggle_service: Service, display: Any
+) -> None:
+    """Made without an answer, not seen at the first look, refused as in use at the second try: it is our own."""
+    kaggle_service.faults.append(Fault("/CreateDataset", drop="after"))
+    kaggle_service.faults.append(Fault("/GetDataset", answer=Answer(404), times=2))
+    send(kaggle, OURS, folder, "", None, nothing)
+    assert kept.kept[OURS.ref].version == 1 and "earlier try has made" in display.text
+
+
 def test_what_kaggle_refuses_with_status_200_is_noticed(
     kaggle: Connection, kept: Datasets, folder: Path
 ) -> None:

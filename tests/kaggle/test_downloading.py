@@ -138,6 +138,14 @@ def test_a_damaged_archive_is_fetched_anew_once_and_whole_files_are_kept(kaggle_
     assert held(to) == files and "of them were there" in display.text
 
 
+def test_an_archive_without_files_is_no_download(kaggle_service, to, display):
+    Competition(kaggle_service, files={})
+    for _ in range(2):
+        with pytest.raises(ServiceRefusal, match="holds no file"):
+            download(kaggle_service, to, display)
+    assert held(to) == {}
+
+
 def test_a_page_in_place_of_the_archive_is_not_saved(kaggle_service, files, to, display):
     Competition(kaggle_service, files=files)
     page = Answer(200, b"<html>Sign in</html>", {"Content-Type": "text/html"})

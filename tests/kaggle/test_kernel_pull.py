@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 from kernel_testing import REF, SCRIPT, here, session_output
@@ -13,6 +14,8 @@ from server.service import Fault, error
 from histoblend.errors import ArtifactRefusal, ServiceRefusal
 from histoblend.kaggle.kernel import PullRequest, pull_kernel, show_logs, show_status
 from histoblend.kaggle.kernel.log import log_lines, log_text
+from histoblend.kaggle.kernel.records import Push, note_push, now
+from histoblend.workspace import Workspace
 
 __all__ = ["here"]
 
@@ -124,7 +127,8 @@ def test_a_name_that_leads_out_of_the_folder(kernels, pulling, tmp_path):
 def test_an_error_is_pulled_with_the_end_of_its_log(kernels, pulling, display, tmp_path):
     kernels.script, kernels.failure, kernels.output = ["ERROR"], "Notebook Threw Exception", {}
     kernels.log = as_log([f"line {number}\n" for number in range(50)])
-    pulling()
+    with pytest.raises(ServiceRefusal, match="failed; all that it left"):
+        pulling()
     assert "line 49" in display.text and "line 10\n" not in display.text
     assert "No run has left anything" in display.text
     assert (tmp_path / "kernels" / "3" / "histoblend-run.log").exists()
@@ -137,6 +141,48 @@ def test_a_paused_session_says_how_to_go_on(kernels, pulling, display):
         "Paused: 2 tasks left (a fold 1, b fold 0)" in display.text
         and "histoblend kernel push" in display.text
     )
+
+
+def test_a_run_that_failed_is_no_success_though_kaggle_says_complete(kernels, pulling, display):
+    kernels.output = session_output("failed", exit_code=3, handed_on={"session": {"plan": "toy"}})
+    with pytest.raises(ServiceRefusal, match=r"Version 3 of .* failed"):
+        pulling()
+    assert "made nothing itself" in display.text
+    assert "failed there with exit code 3, though Kaggle calls the session complete" in display.text
+    assert display.text.index("  | two") < display.text.index("What is finished is kept")
+
+
+def test_an_output_that_is_listed_late(kernels, pulling, tmp_path):
+    """Not yet at the first look; and where it took longer than that, the next pull looks again."""
+    late, kernels.output = kernels.output, {}
+    pulling()
+    folder = tmp_path / "kernels" / "3"
+    assert not (folder / "run.json").exists()
+    listed = len(kernels.service.requests("ListKernelSessionOutput"))
+    honest = kernels.list_output
+
+    def listing(request):
+        looks = len(kernels.service.requests("ListKernelSessionOutput")) - listed
+        kernels.output = late if looks >= 3 else {}
+        return honest(request, kernels.kernels[REF])
+
+    kernels.service.calls["kernels.KernelsApiService/ListKernelSessionOutput"] = listing
+    pulling()
+    assert (folder / "run.json").exists() and (folder / "histoblend-run.log").exists()
+
+
+def test_the_output_of_the_session_before_is_not_taken_for_this_ones(kernels, pulling, tmp_path):
+    kernels.output = session_output(package="9 0123456789ab")
+    push = Push(REF, 3, now(), "toy", (), "9", "ba9876543210")
+    note_push(Workspace(tmp_path), push)
+    with pytest.raises(ServiceRefusal, match="less than 2 minutes ago"):
+        pulling()
+    note_push(Workspace(tmp_path), replace(push, when="2025-11-20T06:00:00+00:00"))
+    with pytest.raises(ServiceRefusal, match="output of another push"):
+        pulling()
+    kernels.output = session_output(package="9 ba9876543210")
+    pulling()
+    assert (tmp_path / "kernels" / "3" / "run.json").exists()
 
 
 def test_a_running_session_is_not_pulled(kernels, pulling, tmp_path):
@@ -152,7 +198,9 @@ def test_the_version_where_kaggle_does_not_say_it(kernels, pulling, tmp_path):
         pulling()
     push = {"kernel": REF, "version": 8, "when": "2026-11-21T06:00:00+00:00", "plan": "toy", "settings": []}
     (tmp_path / "kernels").mkdir()
-    (tmp_path / "kernels" / "pushes.json").write_text(json.dumps([{**push, "package": "0", "script": "0"}]))
+    (tmp_path / "kernels" / "pushes.json").write_text(
+        json.dumps([{**push, "package": "0", "fingerprint": "0"}])
+    )
     pulling()
     assert (tmp_path / "kernels" / "8" / "run.json").exists()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
 
@@ -15,21 +14,33 @@ from histoblend.config_kaggle import KernelSettings
 from histoblend.errors import ConfigRefusal, MachineRefusal, ServiceRefusal
 from histoblend.kaggle.kernel import PushRequest, push, push_kernel
 from histoblend.kaggle.kernel.metadata import Sources, kernel_metadata, title_of
-from histoblend.kaggle.kernel.parcel import Parcel
+from histoblend.kaggle.kernel.parcel import Parcel, fingerprint_of
 from histoblend.kaggle.kernels import Description, Kernel
 from histoblend.kaggle.session import script
 from histoblend.kaggle.session.carrying import Carried
 
 __all__ = ["here"]
 ASSETS = f"{USER}/histoblend-assets"
+FINGERPRINT = "0123456789ab"
+SENT = f"# Version 9, fingerprint {FINGERPRINT}.\n{SCRIPT}"
 
 
 @pytest.fixture
 def kernels(kaggle_service, here, monkeypatch, toy_configs):
-    monkeypatch.setattr(push, "script_text", lambda plan, settings, configs: SCRIPT)
+    monkeypatch.setattr(push, "script_text", told_script)
     kernels = Kernels(kaggle_service)
     with_assets(kernels, ASSETS)
     return kernels
+
+
+def told_script(plan, settings, configs, goes_on=False, anew=False):
+    """In place of the true one: what it was told, behind the header with the fingerprint."""
+    told = " (goes on)" if goes_on else " (anew)" if anew else ""
+    return f"# Version 9, fingerprint {FINGERPRINT}.\n{SCRIPT}" + (f"#{told}\n" if told else "")
+
+
+def last_script(kernels):
+    return kernels.kernels[REF].request["text"]
 
 
 @pytest.fixture
@@ -51,7 +62,7 @@ def noted(tmp_path):
 def test_what_is_sent_is_private_with_two_cards_and_no_internet(kernels, pushing, display, tmp_path):
     pushing(settings=("tta=1",))
     sent = kernels.kernels[REF].request
-    assert sent["text"] == SCRIPT
+    assert sent["text"] == SENT
     assert (sent["isPrivate"], sent["enableGpu"], sent["enableInternet"]) == (True, True, False)
     assert sent["machineShape"] == "NvidiaTeslaT4"
     assert (sent["language"], sent["kernelType"]) == ("python", "script")
@@ -59,8 +70,8 @@ def test_what_is_sent_is_private_with_two_cards_and_no_internet(kernels, pushing
     assert sent["datasetDataSources"] == [ASSETS]
     assert sent.get("kernelDataSources", []) == []  # the first version has no output to go on from
     [push_noted] = noted(tmp_path)
-    expected = hashlib.sha256(SCRIPT.encode()).hexdigest()
-    assert (push_noted["version"], push_noted["script"], push_noted["plan"]) == (1, expected, "toy")
+    assert (push_noted["version"], push_noted["fingerprint"], push_noted["plan"]) == (1, FINGERPRINT, "toy")
+    assert f"fingerprint {FINGERPRINT}" in display.text
     assert push_noted["settings"] == ["tta=1"]
     assert "Version 1" in display.text and "kaggle.com/code/" in display.text
 
@@ -68,12 +79,74 @@ def test_what_is_sent_is_private_with_two_cards_and_no_internet(kernels, pushing
 def test_from_the_second_push_on_it_is_among_its_own_sources(kernels, pushing, tmp_path):
     kernels.script, kernels.output = ["COMPLETE"], session_output()
     pushing()
+    assert last_script(kernels) == SENT
     pushing()
     assert kernels.kernels[REF].request["kernelDataSources"] == [REF]
+    assert "goes on" in last_script(kernels)  # so that the session refuses where it finds nothing
     assert [one["version"] for one in noted(tmp_path)] == [1, 2]
-    kernels.output = {}  # the second ended early: what is mounted then is Kaggle's affair, and said
+
+
+def test_a_chain_that_is_cut_is_not_begun_again_without_a_word(kernels, pushing, tmp_path, display):
+    """The last version has a note and no output: Kaggle would mount nothing to go on from."""
+    kernels.script, kernels.output = ["COMPLETE"], session_output()
     pushing()
-    assert kernels.kernels[REF].request["kernelDataSources"] == [REF]
+    pushing()
+    del kernels.output["histoblend-output.tar"]
+    pulled = tmp_path / "out" / "kernels" / "1"
+    for again in (1, 2):  # known from what Kaggle keeps, then with the folder that was pulled
+        with pytest.raises(ServiceRefusal, match=r"assets push --output .*--anew") as refusal:
+            pushing()
+        assert (str(pulled) in refusal.value.remedy) == (again == 2)
+        pulled.mkdir(exist_ok=True)
+        (pulled / "run.json").write_text("{}")
+        record = {"kernel": REF, "version": 1, "state": "complete", "failure": "", "when": "", "files": {}}
+        (pulled / "pulled.json").write_text(json.dumps(record))
+    assert kernels.kernels[REF].version == 2
+    assets = with_assets(kernels, ASSETS)
+    assets.kept[ASSETS].files["histoblend-output.tar"] = b"packed"
+    pushing()
+    assert kernels.kernels[REF].request.get("kernelDataSources", []) == []
+    assert "goes on" in last_script(kernels)
+    del assets.kept[ASSETS].files["histoblend-output.tar"]
+    pushing(anew=True)
+    assert "anew" in last_script(kernels) and kernels.kernels[REF].version == 4
+
+
+def test_another_plan_or_settings_under_the_same_name(kernels, pushing, toy_configs):
+    kernels.script = ["COMPLETE"]
+    kernels.output = session_output("paused", settings=["tta=2", "budget=8h"])
+    pushing(settings=("tta=2",))
+    for other in (("tta=1",), ("tta=2", "folds.count=3"), ("tta=2", "training.batch_size=8")):
+        with pytest.raises(ConfigRefusal, match="trained anew") as refusal:
+            pushing(settings=other)
+        assert "kernel.slug" in refusal.value.remedy and "--anew" in refusal.value.remedy
+    pushing(settings=("budget=9h", "execution.processes=1", "tta=2"))
+    assert "goes on" in last_script(kernels)
+    toy_plan = (toy_configs / "plans" / "toy.yaml").read_text()
+    (toy_configs / "plans" / "other.yaml").write_text(toy_plan)
+    pushing(plan="other", settings=("tta=2",))  # the same folds: what is finished travels along
+    del kernels.output["session.json"]  # it was stopped hard: the last push from here tells
+    with pytest.raises(ConfigRefusal, match="--set tta=2"):
+        pushing(settings=("tta=1",))
+    pushing(anew=True)
+    assert kernels.kernels[REF].request.get("kernelDataSources", []) == [] and "anew" in last_script(kernels)
+
+
+def test_a_finished_plan_is_not_run_again(kernels, pushing):
+    kernels.script, kernels.output = ["COMPLETE"], session_output(package=f"9 {FINGERPRINT}")
+    pushing()
+    with pytest.raises(ConfigRefusal, match="Nothing is left"):
+        pushing()
+    kernels.output = session_output(
+        package="9 ba9876543210"
+    )  # configs have changed since: there may be more to do
+    pushing()
+    assert kernels.kernels[REF].version == 2
+
+
+def test_the_fingerprint_is_that_of_the_session(toy_configs):
+    carried = Carried(b"archive", [])
+    assert fingerprint_of(script._header("toy", (), carried)) == carried.fingerprint
 
 
 def test_an_earlier_session_that_left_nothing_is_no_source(kernels, pushing, display):
@@ -89,6 +162,48 @@ def test_missing_assets_are_said_and_not_named(kernels, pushing, display):
     pushing()
     assert kernels.kernels[REF].request.get("datasetDataSources", []) == []
     assert "histoblend assets push" in display.text
+
+
+def test_assets_that_are_gone_or_not_ready(kernels, pushing):
+    assets = with_assets(kernels, ASSETS)
+    kernels.script = ["ERROR"]
+    pushing()
+    assets.kept[ASSETS].polls_left = 1
+    with pytest.raises(ServiceRefusal, match="state is blobs received"):
+        pushing()
+    assets.kept[ASSETS].failed = True
+    with pytest.raises(ServiceRefusal, match="state is failed"):
+        pushing()
+    assets.kept.clear()
+    with pytest.raises(ServiceRefusal, match="the last session had it"):
+        pushing()
+    pushing(anew=True)
+    assert kernels.kernels[REF].version == 2
+
+
+def test_a_public_kernel_is_wanted_twice(kernels, pushing, toy_configs):
+    (toy_configs / "kaggle.yaml").write_text("kernel: {private: false}\n")
+    with pytest.raises(ConfigRefusal, match="everybody would see"):
+        pushing()
+    assert kernels.service.log == []
+    pushing(public=True)
+    assert kernels.kernels[REF].request.get("isPrivate", False) is False
+
+
+def test_datasets_have_an_owner():
+    with pytest.raises(ValueError, match="owner/name"):
+        KernelSettings(datasets=("histopathologicwsifull",))
+
+
+def test_a_word_of_kaggles_that_nobody_knows_locks_nothing_for_ever(kernels, pushing, display, tmp_path):
+    pushing()
+    kernels.script = ["NEW_SCRIPT"]
+    with pytest.raises(ServiceRefusal, match="second session"):
+        pushing()
+    path = tmp_path / "out" / "kernels" / "pushes.json"
+    path.write_text(json.dumps([{**noted(tmp_path)[0], "when": "2025-11-20T06:00:00+00:00"}]))
+    pushing()
+    assert kernels.kernels[REF].version == 2 and "not waited for" in display.text
 
 
 def test_a_session_under_way_is_not_joined_by_a_second(kernels, pushing, tmp_path):
@@ -232,7 +347,7 @@ def test_failures_by_status(kernels, pushing, tmp_path, status, times):
 def test_to_a_folder_nothing_is_sent(kernels, pushing, tmp_path, display):
     kernels.script = ["RUNNING"]
     pushing(to=tmp_path / "there")
-    assert (tmp_path / "there" / "script.py").read_text() == SCRIPT
+    assert (tmp_path / "there" / "script.py").read_text() == SENT
     meant = json.loads((tmp_path / "there" / "kernel-metadata.json").read_text())
     assert meant["id"] == REF and meant["title"] == "Histoblend run" and meant["enable_internet"] is False
     assert not kernels.service.requests("SaveKernel") and noted(tmp_path) == []

@@ -12,6 +12,7 @@ from kernel_testing import REF, with_assets
 from server.kernels import Kernels, ScriptRunner
 from tree import toy_tree
 
+from histoblend.errors import ConfigRefusal
 from histoblend.kaggle import connection
 from histoblend.kaggle.connection import Patience
 from histoblend.kaggle.kernel import PushRequest, push, push_kernel
@@ -46,7 +47,7 @@ def tree_of(runner_root: Path, toy: Path) -> ScriptRunner:
 
 
 def test_push_watch_pull_in_one_command(kaggle_service, display, toy_configs, toy, tmp_path, monkeypatch):
-    monkeypatch.setattr(push, "script_text", lambda *_: SMALL)
+    monkeypatch.setattr(push, "script_text", lambda *_, **told: SMALL)
     kernels = Kernels(kaggle_service, runner=ScriptRunner(tmp_path / "kaggle"))
     with_assets(kernels)
     push_kernel(PushRequest("toy", watch=True, output=tmp_path / "out"), display, kaggle_service.environment)
@@ -74,6 +75,9 @@ def test_a_plan_is_run_there_ranked_here_and_gone_on_with(
     assert json.loads((first / "session.json").read_text())["state"] == "finished"
     show_leaderboard(RankRequest(first), display, os.environ)
     assert "Plan toy is finished" in display.text and "first" in display.text
+    with pytest.raises(ConfigRefusal, match="Nothing is left"):
+        push_kernel(request, display, kaggle_service.environment)
+    (toy_configs / "plans" / "another.yaml").write_text("experiments: [first]\n")  # other configs, same plan
     push_kernel(request, display, kaggle_service.environment)
     assert kernels.kernels[REF].request["kernelDataSources"] == [REF]
     second = out / "kernels" / "2"

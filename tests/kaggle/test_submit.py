@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,13 +24,15 @@ from histoblend.config_kaggle import KaggleSettings
 from histoblend.errors import ArtifactRefusal, ConfigRefusal, DataRefusal, Refusal, ServiceRefusal
 from histoblend.kaggle import connection
 from histoblend.kaggle.connection import Connection, connect
-from histoblend.kaggle.submitting import SubmitRequest, sending, submit_file
+from histoblend.kaggle.submitting import SubmitRequest, sending, stage, submit_file
 from histoblend.kaggle.submitting.description import LONGEST
 from histoblend.kaggle.submitting.desk import Desk
 from histoblend.kaggle.submitting.finding import find_entry
 from histoblend.kaggle.submitting.line import line_of
+from histoblend.workspace import write_json
 
 CREATE = "CreateSubmission"
+MARK = "hb-0000000000-20261121T120000Z"
 
 
 @pytest.fixture
@@ -68,6 +71,7 @@ def aged(output: Path, minutes: int) -> None:
     rows = ledger(output)
     when = datetime.now(UTC) - timedelta(minutes=minutes)
     rows[-1]["when"] = when.strftime("%Y-%m-%dT%H:%M:%SZ")
+    rows[-1]["description"] = re.sub(r"\d{8}T\d{6}Z", f"{when:%Y%m%dT%H%M%SZ}", rows[-1]["description"])
     pd.DataFrame(rows).to_csv(output / "submissions.csv", index=False)
 
 
@@ -79,9 +83,8 @@ def test_from_the_file_to_the_score_in_the_ledger(kaggle_service, submit, output
     assert (row["auc_pooled"], row["auc_low"], row["auc_high"]) == ("0.910000", "0.885000", "0.935000")
     assert float(row["public_score"]) == float(one.public_score) > 0.8 and row["ref"] == str(one.ref)
     assert row["description"] == one.description and len(one.description) <= LONGEST
-    assert one.description.startswith(
-        f"toy_mean | CV 0.9100 [0.885 0.935] | first of all | hb-{row['file_hash'][:10]}-"
-    )
+    assert one.description.startswith(f"hb-{row['file_hash'][:10]}-")
+    assert one.description.endswith("Z | toy_mean | CV 0.9100 [0.885 0.935] | first of all")
     assert (
         f"public {float(one.public_score):.5f}" in said() and "0 of today's 5 submissions are used" in said()
     )
@@ -93,8 +96,10 @@ def test_the_same_bytes_are_not_sent_again_but_for_a_reason(quick, kaggle_servic
     competition = competition_of(kaggle_service)
     assert submit() == 0 == submit("toy_mean")
     assert "These very bytes are on Kaggle" in said() and len(competition.submissions) == 1
-    assert submit(force="to see whether scores repeat") == 0
-    assert [row["forced"] for row in ledger(output)] == ["", "to see whether scores repeat"]
+    assert submit(force="it errs") == 0 and len(competition.submissions) == 1
+    for _ in range(2):  # the same wish, typed once more
+        assert submit(again="do scores repeat?") == 0
+    assert [row["again"] for row in ledger(output)] == ["", "do scores repeat?"]
     first, second = competition.submissions
     assert first.description != second.description, "also within one second"
 
@@ -115,7 +120,7 @@ def test_an_experiment_is_sent_as_a_blend_of_it_would_be(quick, kaggle_service, 
     made = output / "experiments/resnet/submission.csv"
     assert made.read_bytes() == (output / "submission_alternative.csv").read_bytes()
     assert ledger(output)[0]["fingerprint"] == "of resnet"
-    assert submit("submission_alternative.csv", force="known") == 0
+    assert submit("submission_alternative.csv", again="known") == 0
     assert [row["name"] for row in ledger(output)] == ["resnet", "resnet"]
 
 
@@ -158,6 +163,7 @@ def test_synthetic_patches_are_never_sent(kaggle_service, submit, tmp_path):
 def test_a_pulled_version_goes_into_the_ledger_of_its_home(quick, kaggle_service, submit, output):
     competition_of(kaggle_service)
     pulled = make_output(output / "kernels/3", data="other")
+    write_json(pulled / "pulled.json", {})
     table = pd.read_csv(pulled / "submission.csv")
     assert submit(None, output=pulled) == 0
     assert ledger(output)[0]["name"] == "kernels/3: toy_mean" and len(table) == len(IDS)
@@ -293,7 +299,9 @@ def test_a_file_that_kaggle_cannot_score(quick, kaggle_service, submit, output, 
     (row,) = ledger(output)
     assert row["status"] == "error" and row["public_score"] == "" and "Submission must have 1 rows" in said()
     competition.labels = dict.fromkeys(IDS, 0) | {IDS[0]: 1}
-    assert submit() == 0 and "could not score these very bytes before" in said()
+    with pytest.raises(ArtifactRefusal, match="could not score these very bytes: Submission must"):
+        submit()
+    assert submit(again="Kaggle has mended it") == 0 and len(competition.submissions) == 2
 
 
 def test_what_the_client_prints_does_no_harm(kaggle_service, submit, output, tmp_path, monkeypatch):
@@ -389,6 +397,33 @@ def test_waiting_has_an_end(quick, kaggle_service, submit, output, monkeypatch):
     assert ledger(output)[0]["status"] == "pending"
 
 
+def test_waiting_outlasts_what_passes_and_asks_for_one_page(quick, kaggle_service, submit, output, said):
+    competition = competition_of(kaggle_service, pending_polls=5)
+    old = datetime(2026, 1, 1, tzinfo=UTC)
+    competition.submissions += [Submission(n, old, f"old {n}", "s.csv", "0.5") for n in range(50)]
+    kaggle_service.faults.append(Fault("ListSubmissions", times=3, skip=5, answer=error(503, "down")))
+    assert submit() == 0 and "503 down" in said() and ledger(output)[0]["status"] == "complete"
+    assert len(kaggle_service.requests("ListSubmissions")) < 3 + 3 + 8
+
+
+def test_what_stops_the_waiting_says_what_to_do_and_what_is_kept(
+    quick, kaggle_service, submit, output, monkeypatch
+):
+    competition_of(kaggle_service, pending_polls=5)
+    kaggle_service.faults.append(Fault("ListSubmissions", skip=2, answer=error(401, "no")))
+    with pytest.raises(ServiceRefusal, match=r"kaggle\.json[\s\S]*has it as pending"):
+        submit()
+    slow = error(429, "slow", {"Retry-After": "180"})
+    kaggle_service.faults[:] = [Fault("ListSubmissions", skip=1, answer=slow)]
+    with pytest.raises(ServiceRefusal, match=r"180 s[\s\S]*has it as pending"):
+        submit()  # nothing is left of a wait without pauses
+    pauses = []
+    monkeypatch.setattr("histoblend.kaggle.submitting.waiting.time.sleep", pauses.append)
+    monkeypatch.setattr(connection, "USUAL", replace(BRISK, poll_seconds=15))
+    kaggle_service.faults[:] = [Fault("ListSubmissions", skip=1, answer=slow)]
+    assert submit() == 0 and pauses[:3] == [15, 180, 15]
+
+
 def test_nobody_signed_in(kaggle_service, output, display, tmp_path):
     environment = {
         name: word for name, word in kaggle_service.environment.items() if not name.startswith("KAGGLE")
@@ -401,10 +436,117 @@ def test_two_commands_at_once_with_the_same_bytes(kaggle_service, output, displa
     desk = Desk(
         connect(kaggle_service.environment, display), KaggleSettings(), output / "submissions.csv", display
     )
-    cells = line_of(
-        find_entry(SubmitRequest(output=output), {}), "x | hb-0000000000-20261121T120000Z", datetime.now(UTC)
-    )
-    desk.begin(cells)
-    with pytest.raises(ServiceRefusal, match="Another command"):
-        desk.begin({**cells, "description": "y"})
-    assert len(ledger(output)) == 1
+    cells = line_of(find_entry(SubmitRequest(output=output), {}), f"{MARK} | x", datetime.now(UTC))
+    desk.begin(cells, ())
+    for status in ("sending", "pending", "complete"):
+        pd.DataFrame([{**ledger(output)[0], "status": status}]).to_csv(desk.ledger, index=False)
+        with pytest.raises(ServiceRefusal, match="Another command"):
+            desk.begin({**cells, "description": "y"}, ())
+    desk.begin({**cells, "description": "y"}, {(cells["description"], "complete")})
+    assert len(ledger(output)) == 2
+
+
+def test_another_command_sends_while_this_one_asks(quick, kaggle_service, submit, output, monkeypatch, said):
+    competition = competition_of(kaggle_service, pending_polls=0)
+
+    def asked(question: str, yes: bool, display: object) -> bool:
+        return yes or submit() == 0  # the other command's answer comes first
+
+    monkeypatch.setattr(stage, "agreed", asked)
+    assert submit(yes=False) == 0 and "These very bytes are on Kaggle" in said()
+    assert len(competition.submissions) == 1 == len(ledger(output))
+
+
+def test_a_file_that_changes_while_it_is_asked_about_is_not_sent(
+    quick, kaggle_service, submit, output, monkeypatch
+):
+    competition_of(kaggle_service)
+
+    def asked(*_: object) -> bool:
+        table = pd.read_csv(output / "submission.csv")
+        table.assign(label=1 - table["label"]).to_csv(output / "submission.csv", index=False)
+        return True
+
+    monkeypatch.setattr(stage, "agreed", asked)
+    with pytest.raises(ArtifactRefusal, match="has changed since it was checked"):
+        submit()
+    assert not kaggle_service.requests("StartSubmission") and not (output / "submissions.csv").exists()
+
+
+def test_a_forced_attempt_is_looked_for_as_any_other(quick, kaggle_service, submit, output, tmp_path):
+    competition = competition_of(kaggle_service, pending_polls=0)
+    table = pd.read_csv(output / "submission.csv")
+    table.assign(label=1 - table["label"]).to_csv(tmp_path / "turned.csv", index=False)
+    for reasons in ({"force": "it errs"}, {"force": "it errs", "again": "once more"}):
+        kaggle_service.faults[:] = [Fault("ListSubmissions", times=9, skip=1, answer=error(500, "down"))]
+        with pytest.raises(ServiceRefusal, match="not known"):
+            submit(str(tmp_path / "turned.csv"), **reasons)
+        kaggle_service.faults.clear()
+        assert submit(str(tmp_path / "turned.csv"), **reasons) == 0
+    assert [row["again"] for row in ledger(output)] == ["", "once more"] and len(competition.submissions) == 2
+
+
+def test_plain_labels_are_sent_for_a_reason_only(quick, kaggle_service, submit, output, tmp_path):
+    competition = competition_of(kaggle_service)
+    table = pd.read_csv(output / "submission.csv")
+    table.assign(label=(table["label"] > 0.5).astype(int)).to_csv(tmp_path / "plain.csv", index=False)
+    with pytest.raises(ArtifactRefusal, match="cannot be told from leaked labels"):
+        submit(str(tmp_path / "plain.csv"))
+    assert submit(str(tmp_path / "plain.csv"), force="thresholded by me") == 0
+    assert len(competition.submissions) == 1
+
+
+def test_what_waits_and_is_listed_no_more_is_not_sent_again(
+    quick, kaggle_service, submit, output, monkeypatch, said
+):
+    competition = competition_of(kaggle_service, pending_polls=50)
+    monkeypatch.setattr("histoblend.kaggle.submitting.waiting.POLLS", 2)
+    submit(wait=False)
+    aged(output, 11)
+    competition.submissions, kept = [], competition.submissions
+    assert submit() == 0 and "Kaggle's list lacks it" in said() and len(ledger(output)) == 1
+    competition.submissions = kept
+    with pytest.raises(ServiceRefusal, match="has not scored"):
+        submit(again="it is stuck")  # as long as it is listed it is waited for
+    assert len(kaggle_service.requests(CREATE)) == 1
+
+
+def test_a_row_that_is_listed_late_or_with_its_description_cut(quick, kaggle_service, submit, monkeypatch):
+    monkeypatch.setattr(sending, "LOOKS", 4)
+    competition = competition_of(kaggle_service, pending_polls=0, late=5, cut=20)
+    assert submit(message="a word") == 0  # by its ref: the mark is longer than 20 letters
+    competition.late, competition.cut = 5, 40
+    assert submit("vgg") == 0 == submit("vgg") and len(competition.submissions) == 2
+
+
+def test_an_attempt_that_nobody_can_date_is_not_sent_again(quick, kaggle_service, submit, output):
+    competition_of(kaggle_service, swallow=1)
+    with pytest.raises(ServiceRefusal, match="lists no such submission"):
+        submit()
+    rows = ledger(output)
+    for description, words in ((rows[0]["description"], "cut off"), ("mine", "does not say when")):
+        rows[0] |= {"when": "21/11/2026 12:00", "description": description}
+        pd.DataFrame(rows).to_csv(output / "submissions.csv", index=False)
+        with pytest.raises(Refusal, match=words):
+            submit()
+    assert len(kaggle_service.requests(CREATE)) == 1
+
+
+def test_an_attempt_that_was_given_up_meanwhile_is_not_tried_again(quick, kaggle_service, submit, output):
+    competition = competition_of(kaggle_service, pending_polls=0)
+    kaggle_service.faults.append(Fault("/upload/", answer=Answer(503)))
+    real = kaggle_service.calls["competitions.CompetitionApiService/ListSubmissions"]
+
+    def listed(request):
+        if (
+            output / "submissions.csv"
+        ).exists():  # the look after the failure: by now another command has come and given it up
+            pd.DataFrame([{**ledger(output)[0], "status": "lost"}]).to_csv(
+                output / "submissions.csv", index=False
+            )
+        return real(request)
+
+    kaggle_service.calls["competitions.CompetitionApiService/ListSubmissions"] = listed
+    with pytest.raises(ServiceRefusal, match="has given it up"):
+        submit()
+    assert not competition.submissions and not kaggle_service.requests(CREATE)

@@ -53,7 +53,9 @@ def test_scores_come_since_are_filled_in_and_agreement_is_told(kaggle_service, o
     table = text[text.index("Submissions to") : text.index("CV and public")]
     assert all(len(line) <= 80 for line in table.splitlines()) and "…" not in table
     with (output / "submissions.csv").open(newline="") as stream:
-        assert [line["public_score"] for line in csv.DictReader(stream)] == ["0.95", "0.93", "0.94"]
+        written = list(csv.DictReader(stream))
+    assert [line["public_score"] for line in written] == ["0.95", "0.93", "0.94"]
+    assert {(line["data_fingerprint"], line["folds_fingerprint"]) for line in written} == {("d", "f")}
     assert "lines of" not in shown(output, kaggle_service.environment), "nothing new, so nothing is written"
 
 
@@ -76,6 +78,35 @@ def test_a_ledger_by_hand_is_kept_and_completed_in_place(kaggle_service, output)
         and "made elsewhere" in text
         and "could not score it: Too few rows" in text
     )
+
+
+def test_a_score_that_is_none_is_not_entered_and_a_locked_ledger_is_shown(kaggle_service, output):
+    competition = competition_of(kaggle_service)
+    for ref, strange in enumerate(("1.52", "nan")):
+        row = Submission(
+            ref, datetime(2026, 11, 20, 9, ref, tzinfo=UTC), f"net{ref}", "s.csv", strange, "0.9"
+        )
+        competition.submissions.append(row)
+    before = "name,public_score,private_score\nnet0,,.9\nnet1,,.9\n"
+    (output / "submissions.csv").write_text(before)
+    (output / ".submissions.csv.lock").mkdir()
+    assert "left as it stands" in shown(output, kaggle_service.environment)
+    assert (output / "submissions.csv").read_text() == before
+    (output / ".submissions.csv.lock").rmdir()
+    text = shown(output, kaggle_service.environment)
+    assert "the score 1.52, which is no AUC" in text and "the score nan, which" in text
+    assert [line.split(",")[1] for line in (output / "submissions.csv").read_text().splitlines()[1:]] == [
+        "",
+        "",
+    ]
+
+
+def test_what_was_made_on_other_data_is_not_pooled(kaggle_service, output):
+    competition_of(kaggle_service)
+    lines = ["a,.91,.95,d,f", "b,.9,.93,d,f", "c,.92,.96,d,f", "d,.5,.99,e,f", "e,.6,.1,d,g", ""]
+    header = "name,auc_pooled,public_score,data_fingerprint,folds_fingerprint"
+    (output / "submissions.csv").write_text("\n".join([header, *lines]))
+    assert "Spearman rank correlation +1.00 over 3 rows" in shown(output, kaggle_service.environment)
 
 
 def test_without_kaggle_the_ledger_is_shown_as_it_stands(kaggle_service, output, display):

@@ -9,6 +9,7 @@ import pytest
 
 from histoblend.errors import ConfigRefusal
 from histoblend.kaggle.competitions import ListedSubmission
+from histoblend.kaggle.failures import CallFailure
 from histoblend.kaggle.submitting.description import (
     LONGEST,
     CrossValidation,
@@ -21,6 +22,7 @@ from histoblend.kaggle.submitting.description import (
 )
 from histoblend.kaggle.submitting.earlier import earlier_of, settles
 from histoblend.kaggle.submitting.matching import completed, matched
+from histoblend.kaggle.submitting.sending import never_arrived
 from histoblend.kaggle.submitting.slots import slots_of, until
 from histoblend.ledger import Submission
 
@@ -38,7 +40,7 @@ def test_a_description_tells_what_was_put_into_it():
     assert MARK == "hb-0123456789-20261121T120000Z"
     scored = CrossValidation(0.91236, 0.88, 0.935)
     made = described("kernels/3: mini", scored, "my word", MARK)
-    assert made == f"kernels/3: mini | CV 0.9124 [0.880 0.935] | my word | {MARK}"
+    assert made == f"{MARK} | kernels/3: mini | CV 0.9124 [0.880 0.935] | my word"
     assert told_by(made) == ("kernels/3: mini", CrossValidation(0.9124, 0.88, 0.935))
     assert (
         mark_of(made) == MARK
@@ -50,7 +52,7 @@ def test_a_description_tells_what_was_put_into_it():
 
 def test_a_long_name_is_cut_and_the_mark_is_not():
     made = described("n" * 300, CrossValidation(0.5), "w" * 80, MARK)
-    assert len(made) == LONGEST and made.endswith(MARK) and told_by(made)[1].auc == 0.5
+    assert len(made) == LONGEST and made.startswith(MARK) and told_by(made)[1].auc == 0.5
     with pytest.raises(ConfigRefusal, match="81 letters"):
         checked_message("w" * 81)
 
@@ -107,15 +109,28 @@ def test_a_line_is_completed_and_nothing_is_taken_from_it():
     assert completed(same, listed(4, public_score=0.93018)) == {}
 
 
+@pytest.mark.parametrize(
+    ("call", "certain"),
+    [
+        ("StartSubmissionUpload", True),
+        ("submission-url", True),  # the same in 1.7
+        ("CreateSubmission", False),
+        ("histopathologic-cancer-detection", False),  # the same in 1.7: .../submissions/submit/<competition>
+        ("", False),
+    ],
+)
+def test_what_is_certain_of_a_call_that_broke_off(call: str, certain: bool):
+    for kind in ("dropped", "server", "stalled"):
+        assert never_arrived(CallFailure({"kind": kind, "call": call}, "", ("", "", ""))) == certain
+    assert never_arrived(CallFailure({"kind": "forbidden", "call": call}, "", ("", "", "")))
+
+
 def test_what_is_known_of_the_same_bytes():
     own = Submission(0, "a", "2026-11-21T11:55:00Z", file_hash="0123456789abcdef", status="sending")
     foreign = listed(3, f"a team mate's | {MARK}", status="pending")
     earlier = earlier_of(matched([own], [foreign, listed(4, "unmarked")]), "0123456789abcdef")
     assert earlier.waiting is not None and earlier.waiting.listed is foreign and earlier.doubtful == (own,)
-    assert (
-        settles(own, NOON) == NOON + timedelta(minutes=5)
-        and settles(own, NOON + timedelta(minutes=6)) is None
-    )
+    assert settles(own) == NOON + timedelta(minutes=5)
     scored = Submission(1, "a", file_hash="0123456789abcdef", status="complete", public_score=0.9)
     assert earlier_of(matched([scored], []), "0123456789abcdef").scored is not None
     assert earlier_of(matched([scored], []), "1" * 16).scored is None and math.isnan(scored.private_score)

@@ -211,6 +211,24 @@ def test_scores_of_the_ledger_stand_beside_ours(whole: Workspace) -> None:
     assert "too few to tell" in text(found, "leaderboard")
 
 
+def test_what_waits_for_a_score_is_named_and_scores_go_with_what_was_sent(whole: Workspace) -> None:
+    whole.ledger.write_text("name,public_score,auc_pooled,status\nalpha,,0.7,pending\n")
+    found = text(leaderboard_section(read_artifacts(whole), None), "leaderboard")
+    assert "No leaderboard has answered yet. In submissions.csv without a score: alpha." in found
+    lines = [
+        "alpha,0.8,0.7,",
+        "beta,0.7,0.65,",
+        "plan_greedy,0.9,0.9,",
+        "mine.csv,0.5,,",
+        "late,,,pending",
+        "",
+    ]
+    whole.ledger.write_text("\n".join(["name,public_score,auc_pooled,status", *lines]))
+    found = text(leaderboard_section(read_artifacts(whole), None), "leaderboard")
+    assert "Spearman rank correlation +1.00 over 3 rows. Mean gap to CV +0.0500." in found
+    assert "nothing of it in this folder: mine.csv." in found and "without a score: late." in found
+
+
 def test_time_is_that_of_the_records(page: Page) -> None:
     rows = table(page, "cost").rows
     assert len(rows) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +63,14 @@ def test_what_is_done_is_not_counted_again(tmp_path: Path) -> None:
     for fold in (0, 2):
         done = workspace.experiment("one").task(fold).done
         done.parent.mkdir(parents=True)
-        done.write_text("{}")
-    tasks = [planned(), planned("two")]
-    seconds = tasks[0].work.seconds("cpu", 2)
+        times = {"train_seconds": 6000.0, "prediction_seconds": 600.0, "device": DEVICE.label}
+        done.write_text(json.dumps(times))
+    tasks = [planned(), planned("two", network="texture_hgb")]
+    seconds = tasks[1].work.seconds("cpu", 2)
     text = printed(tasks, tmp_path)
-    assert lines_of(text, "one")[1][-2:] == ["1", duration(seconds)]
-    assert f"4 tasks to do {duration(4 * seconds)}" in " ".join(text.split())
+    assert lines_of(text, "one")[0][-1] == lines_of(text, "one")[1][-1] == "1h50m"  # as measured
+    assert lines_of(text, "one")[1][-2] == "1"
+    assert f"4 tasks to do {duration(6600 + 3 * seconds)}" in " ".join(text.split())
     finished = printed([tasks[0]], tmp_path, folds=(0, 2))
     assert lines_of(finished, "one")[1][-2:] == ["done", "0s"]
     assert "0 tasks to do 0s" in " ".join(finished.split())

@@ -242,6 +242,7 @@ def test_test_patches_and_held_out_ones_are_seen_in_the_same_views(
 ):
     """TTA on validation but not on test, or the other way round, makes the one no measure of the other."""
     network = Counting()
+    monkeypatch.setattr(network_task, "without_optimizer", lambda model: model)
     monkeypatch.setattr(network_task, "fit", lambda job: (network, [{"epoch": 1, "seconds": 2.0}]))
     task = one_task(tmp_path, recipe(), 1)
 
@@ -269,6 +270,7 @@ def test_speed_counts_the_epochs_of_all_sessions(
 ):
     """A task that was resumed reports what it took from its first epoch on."""
     history = [{"epoch": number + 1, "seconds": 100.0} for number in range(3)]
+    monkeypatch.setattr(network_task, "without_optimizer", lambda model: model)
     monkeypatch.setattr(network_task, "fit", lambda job: (Counting(), history))
     trained = train_network(one_task(tmp_path, recipe(), 0), inputs, chosen_views(1), Observer())
     patches = len(inputs.folds) - (inputs.folds["fold"] == 0).sum()

@@ -8,6 +8,7 @@ from histoblend.blending.submission import FEWEST_TO_JUDGE
 from histoblend.checking.findings import Diagnosis
 from histoblend.checking.sheet import as_number
 from histoblend.checking.values import NEARLY_ALL, Values
+from histoblend.competition.leaked_labels import HARD_SHARE
 from histoblend.errors import counted, some
 
 SATURATED = 0.01
@@ -43,10 +44,12 @@ def _how_numbers(values: Values) -> str:
 
 
 def _hard(values: Values) -> str | None:
-    distinct = np.unique(values.finite)
-    if len(distinct) != 2 or len(values.finite) < FEWEST_TO_JUDGE or _most_common(values) >= NEARLY_ALL:
+    if len(values.finite) < FEWEST_TO_JUDGE or _most_common(values) >= NEARLY_ALL:
         return None
-    return f"Two different values only ({distinct[0]:g} and {distinct[1]:g}): decisions, no ranking."
+    distinct, share = np.unique(values.finite), np.isin(values.finite, (0, 1)).mean()
+    if len(distinct) == 2:
+        return f"Two different values only ({distinct[0]:g} and {distinct[1]:g}): decisions, no ranking."
+    return f"{share:.2%} are exactly 0 or 1: decisions, hardly any ranking." if share >= HARD_SHARE else None
 
 
 def _constant(values: Values) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from histoblend.competition.arrays import read_arrays
@@ -47,12 +48,14 @@ def read_competition(
     mounts = kaggle_input or kaggle_root(os.environ) / "input"
     competition = read_hcd(root, mounts, door)
     if is_guarded(competition):
-        _check_leaks(competition, mounts, door)
+        notes = _check_leaks(competition, mounts, door)
+        return replace(competition, notes=(*competition.notes, *notes))
     return competition
 
 
-def _check_leaks(competition: Competition, mounts: Path, door: Door) -> None:
+def _check_leaks(competition: Competition, mounts: Path, door: Door) -> list[str]:
     train, test = competition.train["id"], competition.test["id"]
-    check_data_folder(competition.root, train, test, door)
+    notes = check_data_folder(competition.root, train, test, door)
     if competition.root.is_relative_to(mounts.resolve()):
-        check_mounts(mounts, competition.root, train, test, door)
+        notes += check_mounts(mounts, competition.root, train, test, door)
+    return notes

@@ -57,7 +57,8 @@ class CardWorker:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
         self._process.kill()
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # in a driver's call that never returns it outlives this
+            self._process.wait(SECONDS_TO_END)
         self._printed.close()
 
     def how_it_ended(self) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+FIRST = 4  # times as long as another one is a first epoch at most
 
 
 @dataclass(frozen=True)
@@ -51,16 +54,20 @@ class Clock:
         self._whole: list[
             tuple[Estimate, Seconds]
         ] = []  # finished tasks, of this session and of earlier ones
-        self._begun: dict[Estimate, tuple[int, float]] = {}  # epochs behind them, seconds of an epoch
+        self._begun: dict[Estimate, tuple[int, list[float]]] = {}  # epochs behind them, and what they took
         self._shares: dict[Estimate, float] = {}  # of the epochs behind us, of tasks that are running
 
     def learn(self, task: Estimate, seconds: Seconds) -> None:
         """`task`, which need not be one of those to be done, took that long as a whole."""
         self._whole.append((task, seconds))
 
-    def learn_epochs(self, task: Estimate, epochs: int, seconds: float) -> None:
-        """`epochs` epochs of `task` are behind us, of `seconds` each."""
-        self._begun[task] = (epochs, seconds)
+    def learn_epochs(self, task: Estimate, seconds: Sequence[float]) -> None:
+        """The epochs of `task` that are behind us took that long, in order; at least one."""
+        self._begun[task] = (len(seconds), list(seconds))
+
+    def learn_epoch(self, task: Estimate, number: int, seconds: float) -> None:
+        """Epoch `number`, counted from 1, of `task`, which is running, took that long."""
+        self._begun[task] = (number, [*self._begun.get(task, (0, []))[1], seconds])
 
     def start(self, task: Estimate) -> None:
         """`task` comes first now."""
@@ -88,9 +95,17 @@ class Clock:
         """What is left to be done of `task`."""
         training = self._training(task)
         if task in self._begun:
-            done, epoch = self._begun[task]
-            training = task.start + (task.epochs - done) * epoch
+            done, epochs = self._begun[task]
+            training = task.start + (task.epochs - done) * usual_epoch(epochs, task.start)
         return Seconds(training, self._prediction(task))
+
+    def remaining(self, task: Estimate) -> float:
+        """Seconds left of `task`, which may be running."""
+        return self._unfinished(task, self._shares)
+
+    def whole(self, task: Estimate) -> float:
+        """Seconds of all of `task`, whatever of it is behind us."""
+        return self._training(task) + self._prediction(task)
 
     def epoch(self, task: Estimate) -> float:
         """One epoch of `task`."""
@@ -113,11 +128,11 @@ class Clock:
         """All epochs of `task`, whatever of it is behind us."""
         if task in self._begun:
             return _whole_training(task, self._begun[task])
-        folds = [seconds.training for other, seconds in self._whole if other.experiment == task.experiment]
-        begun = [_whole_training(*one) for one in self._begun.items() if one[0].experiment == task.experiment]
-        if witnesses := folds or begun:
-            return sum(witnesses) / len(witnesses)
-        return task.training * self._training_ratio(task.kind)
+        whole = [pair for pair in self._whole if pair[0].experiment == task.experiment]
+        folds = [(one.training, seconds.training) for one, seconds in whole]
+        begun = [one for one in self._begun.items() if one[0].experiment == task.experiment]
+        ratio = _ratio(folds or [(one.training, _whole_training(one, how)) for one, how in begun])
+        return task.training * (self._training_ratio(task.kind) if ratio is None else ratio)
 
     def _prediction(self, task: Estimate) -> float:
         folds = [seconds.prediction for other, seconds in self._whole if other.experiment == task.experiment]
@@ -138,8 +153,15 @@ class Clock:
         return 1.0 if ratio is None else ratio
 
 
-def _whole_training(task: Estimate, begun: tuple[int, float]) -> float:
-    return task.start + task.epochs * begun[1]
+def usual_epoch(seconds: Sequence[float], start: float) -> float:
+    """What another epoch takes after epochs of these `seconds`; the first one compiles, in about `start`."""
+    if len(seconds) > 1:
+        return statistics.median(seconds[1:])
+    return max(seconds[0] - start, seconds[0] / FIRST)
+
+
+def _whole_training(task: Estimate, begun: tuple[int, list[float]]) -> float:
+    return task.start + task.epochs * usual_epoch(begun[1], task.start)
 
 
 def _ratio(known: Sequence[tuple[float, float]]) -> float | None:

@@ -89,10 +89,14 @@ class Work:
     def training_seconds(self, device_kind: str, threads: int) -> float:
         """Those of them until it can predict; an estimator describes all its patches before that."""
         if not self.macs:
-            describing = self.predicted_patches / TEXTURE_PATCHES_PER_SECOND
-            return (describing + self.training_patches / TEXTURE_FITTED_PER_SECOND) / threads
+            fitting = self.training_patches / TEXTURE_FITTED_PER_SECOND / threads
+            return self.describing_seconds(threads) + fitting
         passes = BACKWARD * self.training_patches
         return self.start_seconds(device_kind) + passes * self.network.seconds(device_kind, threads)
+
+    def describing_seconds(self, threads: int) -> float:
+        """Those of them in which an estimator describes patches: its share of what the first of its folds does."""
+        return 0.0 if self.macs else self.predicted_patches / TEXTURE_PATCHES_PER_SECOND / threads
 
     def prediction_seconds(self, device_kind: str, threads: int) -> float:
         """Those of them in which it predicts."""

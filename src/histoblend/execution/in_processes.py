@@ -2,8 +2,9 @@
 
 The process of the run holds no card; it gives out tasks, listens and shows. A process is kept for the next task, since
 a backend takes long to start. One that dies is noticed at once, and its task is started again, once, from the state of
-its last epoch's end. When a task refuses or fails, the others are stopped where they are: each loses what it did since
-its last epoch's end, and no more, and the user hears the reason without waiting for an hour.
+its last epoch's end. When a task refuses, the others are stopped where they are: each loses what it did since its last
+epoch's end, and no more, and the user hears the reason without waiting for an hour. A task that fails otherwise is told
+and ends its own experiment only. One that has not stopped a while after the budget's end is ended: it may hang.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from histoblend.execution.card_messages import (
 from histoblend.execution.card_worker import CardWorker
 from histoblend.execution.cards import Lane, lane_environment, lanes_of
 from histoblend.execution.device import VISIBLE
-from histoblend.execution.in_process import cut_line
+from histoblend.execution.failures import REMEDY, failure, tell_failure
+from histoblend.execution.in_process import tell_start
 from histoblend.execution.jobs import Job, result_line
 from histoblend.execution.schedule import Schedule
 from histoblend.execution.session_budget import Outcome, SessionBudget
@@ -43,10 +45,6 @@ from histoblend.training.observer import Observer
 from histoblend.training.task import TaskInputs
 
 LIVES = 2  # of a task: how often its process may be started
-
-
-class TaskError(RuntimeError):
-    """An error nobody foresaw, in a task's own process; its traceback there is the cause."""
 
 
 @dataclass
@@ -65,9 +63,8 @@ def run_jobs_in_processes(
     """Run those of `jobs` that are not done, `inputs.device.processes` at a time, as far as the budget allows.
 
     Raises:
-        MachineRefusal: the process of a task died twice.
-        Refusal: as a task raised it.
-        TaskError: a task met an error nobody foresaw.
+        Refusal: as a task raised it; any other error of a task, or its process's second death, is a failure in the
+            outcome.
     """
     lanes = lanes_of(inputs.device, os.environ)
     schedule = Schedule(jobs, inputs.device.label, budget, len(lanes))
@@ -119,7 +116,11 @@ class Crew:
                     self._start(lane, job)
             if not self._running:
                 return
-            worker, message = self._heard.get()
+            try:
+                worker, message = self._heard.get(timeout=self._schedule.patience())
+            except queue.Empty:
+                self._give_up()
+                continue
             speaker = [lane for lane, known in self._workers.items() if known is worker]
             if speaker:  # else it was given up already
                 self._take_in(speaker[0], message)
@@ -136,8 +137,7 @@ class Crew:
     def _start(self, lane: Lane, job: Job) -> None:
         """Begin `job` in `lane`, or begin it again from its saved state."""
         label = f"{lane.name}: {self._schedule.number(job)} {job.name}"
-        if self._schedule.is_cut(job):
-            self._display.tell(cut_line(label, self._schedule, job))
+        tell_start(label, self._schedule, job, self._display)
         self._lives[job.name] += 1
         observer = self._rows.begin(label, self._time_left(job))
         self._running[lane] = Running(job, label, time.monotonic(), observer)
@@ -161,7 +161,8 @@ class Crew:
             case Said(text):
                 self._display.tell(f"{lane.name}: {text}")
             case Observed(name, values):
-                getattr(self._running[lane].observer, name)(*values)
+                one = self._running[lane]
+                getattr(self._schedule.taught_by(one.job, one.observer), name)(*values)
             case Finished(result):
                 self._finished(lane, result)
             case Paused(epochs):
@@ -172,8 +173,8 @@ class Crew:
             case Refused():
                 raise message.refusal()
             case Failed(error, traceback):
-                job = self._running[lane].job
-                raise TaskError(f"{job.name}: {error}") from RuntimeError(f"in its process:\n{traceback}")
+                self._dismiss(lane)  # the card may be in no state for another task
+                self._fail(lane, failure(self._running[lane].job, error, traceback))
             case Gone():
                 self._died(lane)
 
@@ -182,6 +183,26 @@ class Crew:
         seconds = time.monotonic() - one.started
         self._schedule.finish(one.job, result, seconds)
         self._display.tell(result_line(one.label, dict(result), seconds, self._schedule.clock.left()))
+
+    def _fail(self, lane: Lane, error: Exception) -> None:
+        one = self._end(lane)
+        self._schedule.fail(one.job, error)
+        tell_failure(one.label, one.job, error, self._display)
+
+    def _give_up(self) -> None:
+        """End the processes of tasks that have not stopped long after they had to: they hang, or take far longer."""
+        for lane in list(self._running):
+            one = self._end(lane)
+            self._dismiss(lane)
+            self._schedule.pause(one.job)
+            self._display.warn(
+                f"{one.label}: has not stopped at the end of the budget, so its process was ended. What it did since "
+                "its last saved epoch is lost."
+            )
+
+    def _dismiss(self, lane: Lane) -> None:
+        """End a process by force; the next task in its lane gets a new one."""
+        self._workers.pop(lane).end(0.0)
 
     def _end(self, lane: Lane) -> Running:
         one = self._running.pop(lane)
@@ -194,14 +215,20 @@ class Crew:
         worker.end()
         if lane not in self._running:
             return  # it had nothing to do; the next task gets a new one
+        job = self._running[lane].job
+        if self._lives[job.name] >= LIVES:
+            self._fail(lane, died_again(job, lane, how, words))
+            return
         one = self._end(lane)
-        if self._lives[one.job.name] >= LIVES:
-            raise died_again(one.job, lane, how, words)
+        if not self._schedule.may_restart(job):
+            self._schedule.pause(job)
+            self._display.warn(f"{one.label}: its process died ({how}); no time is left to start it again.")
+            return
         self._display.warn(
             f"{one.label}: its process died ({how}). It is started again and goes on from its last saved epoch."
             + (f" The end of what it printed:\n{words}" if words else "")
         )
-        self._start(lane, one.job)
+        self._start(lane, job)
 
 
 def introduction(lane: Lane, pid: int, mask: str | None, ground: Ground) -> str:
@@ -218,7 +245,5 @@ def died_again(job: Job, lane: Lane, how: str, words: str) -> MachineRefusal:
     return MachineRefusal(
         f"The process of {job.name} ({lane.name}) died twice; the second time {how}.{printed}",
         "a process that lives to the end of its task",
-        "where memory ran out, the machine's or the card's: a smaller training.batch_size, fewer execution.workers, or "
-        "one task at a time (--set execution.processes=1). Then the same command goes on from the last saved epoch; "
-        "what is finished is kept.",
+        REMEDY,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from histoblend.config_experiment import Experiment
@@ -57,6 +58,20 @@ class Job:
         return Task(
             self.experiment, self.fold, self.tasks_folder, record.fingerprint, record.precision, deadline
         )
+
+
+def task_estimates(
+    planned: PlannedExperiment, folds: Sequence[int], device: Device, folder: ExperimentFolder
+) -> list[Estimate]:
+    """What each fold is thought to take; an estimator describes the patches in the first one of a session, for all."""
+    estimates = [task_estimate(planned, fold, device) for fold in folds]
+    share = planned.work.describing_seconds(device.threads)
+    done = [folder.task(fold).done.exists() for fold in folds]
+    firsts = {done.index(state) for state in (True, False) if state in done}
+    return [
+        replace(one, training=one.training + share * (len(folds) - 1 if place in firsts else -1))
+        for place, one in enumerate(estimates)
+    ]
 
 
 def task_estimate(planned: PlannedExperiment, fold: int, device: Device) -> Estimate:

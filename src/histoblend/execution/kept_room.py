@@ -15,7 +15,6 @@ from histoblend.workspace import Workspace, kaggle_root, on_kaggle
 
 KEPT = 20_000_000_000
 RESERVE = 500_000_000  # the report, logs of a training, headers of the tar, and what an estimate forgets
-WEIGHT_COPIES = 4  # in a weights file: Keras saves the optimizer with it, its two moments and moving average
 BLENDS = 10  # rules that are kept side by side
 OOF_ROW, TEST_ROWS = (
     84,
@@ -59,8 +58,7 @@ def kept_bytes(planned: Sequence[PlannedExperiment], fold_count: int, patches: t
     largest = max((one.work.parameters * 4 * STATE_COPIES for one in planned), default=0)
     saved = sum(one.work.parameters * 4 * fold_count for one in _saving(planned))
     blends = BLENDS * (patches[0] * OOF_ROW + patches[1] * TEST_ROWS)
-    optimizer = sum(one.work.parameters * 4 * (WEIGHT_COPIES - 1) * fold_count for one in planned)
-    return artifact_bytes(planned, fold_count, patches) + optimizer + saved + STATES * largest + blends
+    return artifact_bytes(planned, fold_count, patches) + saved + STATES * largest + blends
 
 
 def other_bytes(planned: Sequence[PlannedExperiment], workspace: Workspace, working: Path) -> int:
@@ -79,10 +77,7 @@ def _remedy(planned: Sequence[PlannedExperiment], fold_count: int) -> str:
     if saving := _saving(planned):
         return f"set training.save_model=false ({some([one.experiment.name for one in saving])})."
     sized = sorted(planned, key=lambda one: -one.work.parameters)
-    each = [
-        f"{one.experiment.name} {one.work.parameters * 4 * WEIGHT_COPIES * fold_count / 1e9:.1f} GB"
-        for one in sized[:3]
-    ]
+    each = [f"{one.experiment.name} {one.work.parameters * 4 * fold_count / 1e9:.1f} GB" for one in sized[:3]]
     return (
         "share the plan out between two kernels (each with some of its experiments), or lower folds.count. "
         f"The largest by their weights: {', '.join(each)}."

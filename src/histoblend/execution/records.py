@@ -12,7 +12,6 @@ from histoblend.config_experiment import Experiment
 from histoblend.data.augmentations import resolve_augmentation
 from histoblend.errors import ArtifactRefusal
 from histoblend.execution.added_settings import with_added
-from histoblend.external.members import is_external
 from histoblend.models.registry import check_network, find_network
 from histoblend.workspace import ExperimentFolder, Workspace, fingerprint, write_text
 from histoblend.yaml_files import read_yaml
@@ -81,6 +80,8 @@ def teacher_fingerprints(experiment: Experiment, workspace: Workspace) -> dict[s
 
     Predictions that were added under a teacher's name were never started: they are of no fold.
     """
+    from histoblend.external.members import is_external  # late: each task's process would load it for nothing
+
     folders = {name: workspace.experiment(name) for name in experiment.teachers}
     return {
         name: read_record(folder).fingerprint if folder.config.exists() and not is_external(folder) else None

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from histoblend.execution.clock import Clock, Seconds
+from histoblend.execution.clock import Clock
 from histoblend.execution.jobs import Job
-from histoblend.execution.session_budget import Left, Outcome, SessionBudget
+from histoblend.execution.measured import learn_folder
+from histoblend.execution.session_budget import Left, Outcome, SessionBudget, fit_together
 from histoblend.training.deadline import Deadline
-from histoblend.training.state_about import saved_epochs
-from histoblend.workspace import read_json
+from histoblend.training.observer import Observer
+
+GRACE = 60.0  # seconds past the budget's end for which a task that has to have stopped is still waited for
 
 
 class Schedule:
     """The tasks of a session: those waiting, running, finished and paused.
 
-    Without a budget they run in the order they came in. With one, a task begun in an earlier session comes first,
-    then folds of experiments that have finished ones, since only complete experiments are blended. What does not fit
-    is not started, and a later task that fits is. Two kinds may be cut at an epoch's end, if one epoch fits: tasks
-    begun already, and those that are too long for a whole session, which would never be made else. A student waits for
-    its teachers, and an estimator for another one: the patches are described once, for all.
+    Without a budget they run in the order they came in. With one, tasks of experiments that can be completed in this
+    session come first, since only complete experiments are blended: those with the least left to do before others. Then
+    come tasks begun in an earlier session, and what fits. What does not fit is not started, and a later task that fits
+    is. Two kinds may be cut at an epoch's end, if one epoch fits: tasks begun already, and those that are too long for
+    a whole session, which would never be made else. A student waits for its teachers, and an estimator for another one:
+    the patches are described once, for all.
 
     Args:
         jobs: in order, teachers first; those that are done already are witnesses of what the others take.
@@ -34,21 +37,20 @@ class Schedule:
     ) -> None:
         self.total = [job for job in jobs if not job.tasks_folder.done.exists()]
         self.clock = Clock([job.estimate for job in self.total], lanes)
-        self._device, self._budget = device, budget
+        self._device, self._budget, self._lanes = device, budget, lanes
         self._waiting = list(self.total)
         self._running: list[Job] = []
         self._finished: list[Job] = []
-        self._epochs = {job.estimate: self._learn_state(job) for job in self.total}
-        self._started_experiments: set[str] = set()
-        for job in jobs:
-            self._learn_folds(job)
+        self._failures: list[Exception] = []
+        self._failed_experiments: set[str] = set()
+        self._epochs = {job.estimate: self._learn(job) for job in jobs}
 
     def take(self) -> Job | None:
         """The next task to start; None where none may be started now: ask again when one of the running ones ends."""
         ready = [job for job in self._waiting if self._ready(job)]
         if self._budget is not None:
-            ready = sorted(ready, key=self._rank)
-        tests = (self._goes_on, self._fits, self._never_fits)
+            ready = sorted(ready, key=lambda job: sum(self._left_of_experiment(job)))
+        tests = (self._completes, self._goes_on, self._fits, self._never_fits)
         job = next((one for test in tests for one in ready if test(one)), None)
         if job is not None:
             self._waiting.remove(job)
@@ -70,40 +72,79 @@ class Schedule:
             return None
         return Deadline(self._budget.ends, self.clock.expected(job.estimate).prediction, self._budget.now)
 
+    def taught_by(self, job: Job, observer: Observer) -> Observer:
+        """An observer of `job` that tells the clock of each epoch before it tells `observer`."""
+
+        def on_epoch(row: dict[str, float]) -> None:
+            self.clock.learn_epoch(job.estimate, int(row["epoch"]), row["seconds"])
+            observer.on_epoch(row)
+
+        return replace(observer, on_epoch=on_epoch)
+
     def finish(self, job: Job, result: Mapping[str, Any], seconds: float) -> None:
         """`job` is done after `seconds` in this session; `result` is the content of its done.json."""
         training, prediction = result["train_seconds"], result["prediction_seconds"]  # of all sessions
         self._running.remove(job)
         self._finished.append(job)
-        self._started_experiments.add(job.experiment.name)
         self.clock.finish(max(training, seconds - prediction), prediction, job.estimate)
 
     def pause(self, job: Job) -> None:
         """`job` stopped at an epoch's end, its state saved; it is not taken again in this session."""
         self._running.remove(job)
         self.clock.pause(job.estimate)
-        self._epochs[job.estimate] = self._learn_state(job)
+        self._epochs[job.estimate] = self._learn(job)
+
+    def fail(self, job: Job, error: Exception) -> None:
+        """`job` failed: no further task of its experiment, nor of its students, is taken in this session."""
+        self._failures.append(error)
+        self._failed_experiments.add(job.experiment.name)
+        self.pause(job)
+
+    def may_restart(self, job: Job) -> bool:
+        """Whether there is time to go on with `job`, whose process died, from its last saved epoch."""
+        self._epochs[job.estimate] = self._learn(job)
+        return self._fits(job) or self._epoch_fits(job)
+
+    def patience(self) -> float | None:
+        """Seconds for which what runs may still be waited for; None: as long as it takes."""
+        if self._budget is None:
+            return None
+        closing = [self.clock.expected(job.estimate).prediction for job in self._running]
+        return max(self._budget.left() + max([GRACE, *closing]), 0.0)
 
     def outcome(self) -> Outcome:
         """What became of the tasks."""
         unfinished = [job for job in self.total if job not in self._finished]
         left = [
-            Left(job, self._epochs[job.estimate], self.clock.expected(job.estimate).total)
+            Left(
+                job, self._epochs[job.estimate], self.clock.expected(job.estimate).total, self._smallest(job)
+            )
             for job in unfinished
         ]
-        smallest = min((self._smallest(job) for job in unfinished if self._ready(job)), default=0.0)
-        return Outcome(self._finished, left, smallest)
+        return Outcome(self._finished, left, self._failures)
 
     def _ready(self, job: Job) -> bool:
         """Whether all its teachers are finished, and no other estimator runs that has the same patches to describe."""
         if not job.can_be_cut and any(not one.can_be_cut for one in self._running):
             return False
         teachers = job.experiment.teachers
+        if self._failed_experiments & {job.experiment.name, *teachers}:
+            return False
         unfinished = (other for other in self.total if other not in self._finished)
         return not any(one.fold == job.fold and one.experiment.name in teachers for one in unfinished)
 
-    def _rank(self, job: Job) -> bool:
-        return job.experiment.name not in self._started_experiments
+    def _left_of_experiment(self, job: Job) -> list[float]:
+        """Seconds left of each unfinished fold of the experiment and of its teachers, those that are running too."""
+        names = {job.experiment.name, *job.experiment.teachers}
+        unfinished = [one for one in self.total if one not in self._finished]
+        return [self.clock.remaining(one.estimate) for one in unfinished if one.experiment.name in names]
+
+    def _completes(self, job: Job) -> bool:
+        """Whether it fits, and all that is left of its experiment too."""
+        if self._budget is None or not self._fits(job):
+            return False
+        longest_first = sorted(self._left_of_experiment(job), reverse=True)
+        return fit_together(longest_first, self._budget.left(), self._lanes)
 
     def _goes_on(self, job: Job) -> bool:
         return self._epochs[job.estimate] > 0 and self._epoch_fits(job)
@@ -129,22 +170,6 @@ class Schedule:
             return whole
         return min(whole, task.start + self.clock.epoch(task))
 
-    def _learn_state(self, job: Job) -> int:
-        """Epochs that a saved state of `job` has behind it; what they took is told to the clock."""
-        saved = saved_epochs(job.tasks_folder.state) if job.tasks_folder.state.exists() else None
-        if saved is None:
-            return 0
-        history, device = saved
-        if history and device == self._device:
-            epochs = [row["seconds"] for row in history]  # the first of a session is longer: it compiles
-            self.clock.learn_epochs(job.estimate, len(history), statistics.median(epochs))
-        return len(history)
-
-    def _learn_folds(self, job: Job) -> None:
-        """Tell the clock what a finished task took, if it ran on this device."""
-        if not job.tasks_folder.done.exists():
-            return
-        self._started_experiments.add(job.experiment.name)
-        done = read_json(job.tasks_folder.done)
-        if done.get("device", self._device) == self._device:
-            self.clock.learn(job.estimate, Seconds(done["train_seconds"], done["prediction_seconds"]))
+    def _learn(self, job: Job) -> int:
+        """Epochs of `job` that a saved state has behind it; what it took so far is told to the clock."""
+        return learn_folder(self.clock, job.estimate, job.tasks_folder, self._device)

@@ -48,11 +48,13 @@ class Left:
     Attributes:
         epochs_done: whose results are saved.
         seconds: what is left of it is estimated to take.
+        piece: seconds of the smallest piece of it that brings it on: an epoch with its start, or all in one.
     """
 
     job: Job
     epochs_done: int
     seconds: float
+    piece: float
 
     def record(self) -> dict[str, Any]:
         """As it stands in paused.json."""
@@ -72,12 +74,22 @@ class Outcome:
     Attributes:
         finished: those this session has finished.
         left: the others, in the order of the plan.
-        smallest: seconds that the smallest piece of what is left takes; 0 where nothing is left.
+        failures: of tasks that met what nobody foresaw, told already; they are among those left.
     """
 
     finished: Sequence[Job] = ()
     left: Sequence[Left] = ()
-    smallest: float = 0.0
+    failures: Sequence[Exception] = ()
+
+    def raise_failure(self) -> None:
+        """End with the first failure, if there is one.
+
+        Raises:
+            MachineRefusal: memory ran out in a task, or its process died as often as it may.
+            TaskError: a task met an error nobody foresaw.
+        """
+        if self.failures:
+            raise self.failures[0]
 
     @property
     def unfinished(self) -> list[Job]:
@@ -91,7 +103,10 @@ class Outcome:
 
 
 def session_started(environment: Mapping[str, str], now: float) -> float:
-    """``time.monotonic()`` at which this session began: as the environment says, else `now`.
+    """``time.monotonic()`` at which this session began: as the environment says, else when this run did.
+
+    Args:
+        now: ``time.monotonic()`` at which this run began, some time ago.
 
     Raises:
         ConfigRefusal: what the environment says is no time, or in the future.
@@ -108,7 +123,7 @@ def session_started(environment: Mapping[str, str], now: float) -> float:
             "seconds since 1970, in the past: $(date +%s)",
             f"mend it, or unset {STARTED}.",
         )
-    return now - max(ago, 0.0)
+    return min(now, time.monotonic() - ago)
 
 
 def tail_seconds(patches: int, members: int, report: bool, packed_bytes: float = 0.0) -> float:
@@ -142,6 +157,11 @@ def sessions_needed(
             return None
         waiting, sessions = left, sessions + 1
     return sessions
+
+
+def fit_together(tasks: Sequence[float], seconds: float, lanes: int = 1) -> bool:
+    """Whether all tasks of these lengths, in order, can be finished within `seconds`."""
+    return not _after_session(tasks, seconds, lanes, math.inf)
 
 
 def _after_session(tasks: Sequence[float], session_seconds: float, lanes: int, restart: float) -> list[float]:

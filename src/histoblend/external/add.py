@@ -163,8 +163,8 @@ def _tables(request: AddRequest, ground: Ground, display: Display) -> Tables:
         table = read_foreign(request.test, ground.test_ids)
         scores = foreign_scores(table, ground.outputs, request.test, test=True)
         test = test_table(ground.test_ids, scores.logits)
-        if is_guarded_run(read_json(ground.workspace.run_record)) and scores.clipped == len(table):
-            refuse_hard_answers(request.test, len(table))
+        if is_guarded_run(read_json(ground.workspace.run_record)):
+            refuse_hard_answers(request.test, scores.clipped, len(table))
         read["test"] = _told(scores, request.test, display)
     if len({one["scale"] for one in read.values()}) > 1:
         kinds = " and ".join(f"{one['scale']} ({one['columns']})" for one in read.values())

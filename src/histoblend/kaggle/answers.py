@@ -50,7 +50,9 @@ def await_answer(lines: Lines[str | None], deadline: Deadline, progress: Progres
             return Answer(symptom={"kind": "hung", "message": f"{what} for {deadline.seconds:.0f} s"})
         if line is None:
             return None
-        message = json.loads(line)
+        message = _message(line)
+        if message is None:
+            continue
         if "progress" not in message:
             return Answer(message.get("value"), message.get("symptom"))
         done, total = message["progress"]
@@ -59,3 +61,14 @@ def await_answer(lines: Lines[str | None], deadline: Deadline, progress: Progres
             progress(done, total)
             if deadline.moves:
                 ends = time.monotonic() + deadline.seconds
+
+
+def _message(line: str) -> dict[str, Any] | None:
+    """What the child says; None of a line that is not its own, such as what Python prints at its start."""
+    try:
+        message = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return (
+        message if isinstance(message, dict) and message.keys() & {"progress", "value", "symptom"} else None
+    )

@@ -22,6 +22,7 @@ def open_channel() -> None:
     global _lines
     _lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
     sys.stdout.flush()
+    print(file=_lines, flush=True)  # what was printed before and has no end is no part of the first message
     os.dup2(2, 1)
 
 

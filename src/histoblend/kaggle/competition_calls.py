@@ -17,20 +17,44 @@ MOST_PAGES = 100
 FILE_PAGE, FILE_PAGES = 200, 3  # of files: this competition has more than a thousand pages of them
 
 
-def list_submissions(api: Any, competition: str) -> list[dict[str, Any]]:
-    """Every submission, a dictionary each: the newest first."""
+def list_submissions(api: Any, competition: str, pages: int = MOST_PAGES) -> list[dict[str, Any]]:
+    """The submissions of so many pages, a dictionary each: the newest first.
+
+    A page is asked for by number and by the token of the one before: no client says which of them the service heeds.
+    """
     parameters = inspect.signature(api.competition_submissions).parameters
-    number = "page_number" if "page_number" in parameters else "page_token"  # 1.7 names the page so
+    both = "page_number" in parameters  # 1.7 knows numbers only, and names them page_token
     rows: dict[int, dict[str, Any]] = {}
-    for page in range(1, MOST_PAGES + 1):
-        listed = [
-            row for row in api.competition_submissions(competition, **{number: page}) or [] if row is not None
-        ]
-        fresh = {row.ref: _row(row) for row in listed if row.ref not in rows}
-        rows.update(fresh)
-        if not fresh or len(listed) < PAGE:
-            break
+    token = ""
+    with _page_tokens() as tokens:
+        for page in range(1, pages + 1):
+            place = {"page_number": page, "page_token": token} if both else {"page_token": page}
+            listed = [
+                row for row in api.competition_submissions(competition, **place) or [] if row is not None
+            ]
+            fresh = {row.ref: _row(row) for row in listed if row.ref not in rows}
+            rows.update(fresh)
+            token = tokens[-1] if tokens else ""
+            if not fresh or (len(listed) < PAGE and not token):
+                break
     return list(rows.values())
+
+
+@contextmanager
+def _page_tokens() -> Iterator[list[str]]:
+    """The tokens of the pages that follow, one an answer: the client drops them."""
+    from kagglesdk.competitions.services.competition_api_service import CompetitionApiClient
+
+    ask = CompetitionApiClient.list_submissions
+    tokens: list[str] = []
+
+    def asked(self: Any, request: Any = None) -> Any:
+        response = ask(self, request)
+        tokens.append(getattr(response, "next_page_token", "") or "")
+        return response
+
+    with mock.patch.object(CompetitionApiClient, "list_submissions", asked):
+        yield tokens
 
 
 def _row(submission: Any) -> dict[str, Any]:
@@ -46,8 +70,8 @@ def _row(submission: Any) -> dict[str, Any]:
     }
 
 
-def send_submission(api: Any, path: str, description: str, competition: str) -> str:
-    """Send the file; what the client says about it, which is no proof that it arrived.
+def send_submission(api: Any, path: str, description: str, competition: str) -> dict[str, Any]:
+    """Send the file; what the client says about it, which is no proof that it arrived, and the ref it was given.
 
     Raises:
         UploadRefused: the client gave the upload up; it would only say so and end well.
@@ -56,7 +80,7 @@ def send_submission(api: Any, path: str, description: str, competition: str) -> 
     message = str(getattr(response, "message", response) or "")
     if message.startswith("Could not submit"):
         raise UploadRefused(message)
-    return message
+    return {"words": message, "ref": getattr(response, "ref", 0) or 0}
 
 
 def list_files(api: Any, competition: str) -> dict[str, Any]:

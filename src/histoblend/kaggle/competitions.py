@@ -41,27 +41,46 @@ class Listing:
     complete: bool
 
 
-def list_submissions(connection: Connection, competition: str) -> list[ListedSubmission]:
-    """Every submission of the user's team, the newest first."""
-    rows = connection.ask(competition_calls.list_submissions, again=True, competition=competition)
+@dataclass(frozen=True)
+class Sent:
+    """What is said of a submission that was sent: no proof that it arrived.
+
+    Attributes:
+        words: the client's.
+        ref: what it is listed under if it is; 0 where none was given.
+    """
+
+    words: str
+    ref: int = 0
+
+
+def list_submissions(
+    connection: Connection, competition: str, pages: int = competition_calls.MOST_PAGES
+) -> list[ListedSubmission]:
+    """Every submission of the user's team, or the newest `pages` pages of them; the newest first."""
+    rows = connection.ask(
+        competition_calls.list_submissions, again=True, competition=competition, pages=pages
+    )
     return sorted((_submission(row) for row in rows), key=lambda row: row.date, reverse=True)
 
 
-def send_submission(connection: Connection, path: Path, description: str, competition: str) -> str:
-    """Send the file once; the client's words, which are no proof: look for the description in the list.
+def send_submission(
+    connection: Connection, path: Path, description: str, competition: str, progress: Progress
+) -> Sent:
+    """Send the file once, however long it takes while it moves; look for it in the list then.
 
     Raises:
         CallFailure: it failed; only after the kind ``"upload"`` is it certain that nothing has arrived.
     """
-    return str(
-        connection.ask(
-            competition_calls.send_submission,
-            again=False,
-            path=str(path),
-            description=description,
-            competition=competition,
-        )
+    said = connection.ask(
+        competition_calls.send_submission,
+        again=False,
+        progress=progress,
+        path=str(path),
+        description=description,
+        competition=competition,
     )
+    return Sent(said["words"], int(said["ref"]))
 
 
 def list_files(connection: Connection, competition: str) -> Listing:

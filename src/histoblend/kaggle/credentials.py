@@ -69,7 +69,8 @@ def blotted(text: str, hidden: tuple[str, ...]) -> str:
     for value in hidden:
         text = text.replace(value, BLOT)
     text = re.sub(r"(?i)(authorization\W+(?:basic|bearer)\s+)\S+", rf"\1{BLOT}", text)
-    return re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\")]+", r"\1", text)
+    text = re.sub(r"((?:https?://|url: /)[^\s?'\"]*)\?[^\s'\")]+", r"\1", text)
+    return re.sub(r"(?i)([\w-]*(?:signature|credential|token|upload_id|key)=)[^\s&'\")]+", rf"\1{BLOT}", text)
 
 
 def ways_to_set(in_notebook: bool = False) -> str:

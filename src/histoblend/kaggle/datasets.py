@@ -18,6 +18,7 @@ READY_POLLS = 160
 LISTED_POLLS = 8
 """Looks at the files of a version that is ready before what is missing counts as missing."""
 ABSENT = ("not found", "forbidden")  # Kaggle may say either of what is not there
+IN_USE = "in use"
 Compared = Callable[[Mapping[str, int]], list[str]]
 """Size by name of what Kaggle lists -> what is wrong with it, in words; nothing where all is as it was sent."""
 
@@ -103,8 +104,20 @@ def send(
             pause = min(pause * 2, patience.longest_pause)
             continue
         if objection:
+            if attempt > 1 and IN_USE in objection and _has_shown(connection, dataset):
+                connection.tell(f"{objection} It is what an earlier try has made: {dataset.ref} is there.")
+                return
             raise _refused(dataset, objection)
         return
+
+
+def _has_shown(connection: Connection, dataset: Dataset) -> bool:
+    """Whether a dataset whose making had no answer shows, now or in a while."""
+    for _ in range(LISTED_POLLS):
+        if look(connection, dataset) is not None:
+            return True
+        time.sleep(connection.patience.poll_seconds)
+    return False
 
 
 def _send_once(
@@ -171,7 +184,7 @@ def wait_listed(connection: Connection, dataset: Dataset, compared: Compared, pr
 
 
 def _refused(dataset: Dataset, objection: str) -> ServiceRefusal:
-    if "in use" in objection:
+    if IN_USE in objection:
         return ServiceRefusal(
             f"Kaggle did not make {dataset.ref}: {objection}",
             "a name that no dataset of yours bears, or a dataset that this credential may see",

@@ -163,9 +163,9 @@ def _fill(place: Place, keep_archive: bool, display: Display, environment: Mappi
             display.warn(f"The archive is damaged ({damage}): it is fetched anew; whole files are kept.")
     kept = f", {unpacked.kept:,} of them were there" if unpacked.kept else ""
     display.tell(f"Unpacked: {counted(unpacked.files, 'file')}, {unpacked.bytes / MIB:,.1f} MiB{kept}.")
-    write_json(place.record, {"competition": place.name, **asdict(unpacked)})
     if not keep_archive:
-        place.archive.unlink()
+        place.archive.unlink()  # before the record: a folder that has one is never looked through for an archive
+    write_json(place.record, {"competition": place.name, **asdict(unpacked)})
 
 
 def _unpack(place: Place, display: Display) -> Unpacked:

@@ -230,7 +230,7 @@ def _missing(said: str, asked: Asked) -> Texts:
 def _client(said: str, asked: Asked) -> Texts:
     kind = asked.credential.kind
     old = (
-        "" if kind == "API key" else f" (a client of before 1.8 knows API keys only, and you have an {kind})"
+        "" if kind == "API key" else f" (a client of before 1.8 knows API keys only, and yours is the {kind})"
     )
     return (
         f"The kaggle client failed{said}: {_about(asked)}.",

@@ -31,32 +31,17 @@ def push(api: Any, folder: str) -> dict[str, Any]:
     }
 
 
-def look(api: Any, kernel: str, parts: list[str], dataset: str) -> dict[str, Any]:
+def look(api: Any, kernel: str, parts: list[str]) -> dict[str, Any]:
     """What is known of `kernel`, each part None where there is no such kernel; one process for all of them.
 
     Args:
         kernel: ``owner/slug``.
         parts: of session, kept, output, log; `log` (beside session) is that of a running one, as far as it is given.
-        dataset: ``owner/slug`` of a dataset, or empty: whether it exists is told too.
     """
     found: dict[str, Any] = {part: _if_there(PARTS[part], api, kernel) for part in parts if part in PARTS}
     running = (found.get("session") or {}).get("state") == "running"
     found["log"] = _log(api, kernel) if "log" in parts and running else None
-    found["dataset"] = dataset_exists(api, dataset) if dataset else None
     return found
-
-
-def dataset_exists(api: Any, dataset: str) -> bool:
-    """Whether there is a dataset ``owner/slug`` that this account may see."""
-    import requests
-
-    try:
-        api.dataset_status(dataset)
-    except requests.exceptions.HTTPError as error:
-        if error.response is None or error.response.status_code not in (403, 404):
-            raise
-        return False
-    return True
 
 
 def _if_there(question: Callable[[Any, str], Any], api: Any, kernel: str) -> Any:

@@ -87,8 +87,6 @@ class Look:
     """Of a running session, as Kaggle keeps it."""
     no_log: str = ""
     """Why Kaggle gives none."""
-    dataset: bool = False
-    """Whether the dataset that was asked for exists."""
 
 
 def send(connection: Connection, folder: Path) -> Reply:
@@ -100,15 +98,13 @@ def send(connection: Connection, folder: Path) -> Reply:
     return Reply(**connection.ask(kernel_calls.push, again=False, folder=str(folder)))
 
 
-def look(connection: Connection, kernel: Kernel, *parts: str, dataset: str = "") -> Look:
-    """What Kaggle says of `kernel`: `parts` of session, kept, output and log, and whether `dataset` exists.
+def look(connection: Connection, kernel: Kernel, *parts: str) -> Look:
+    """What Kaggle says of `kernel`: `parts` of session, kept, output and log.
 
     Raises:
         CallFailure: it does not say.
     """
-    found = connection.ask(
-        kernel_calls.look, again=True, kernel=kernel.ref, parts=list(parts), dataset=dataset
-    )
+    found = connection.ask(kernel_calls.look, again=True, kernel=kernel.ref, parts=list(parts))
     log = found["log"] or {"log": "", "problem": ""}
     return Look(
         session=Session(**found["session"]) if found.get("session") else None,
@@ -116,7 +112,6 @@ def look(connection: Connection, kernel: Kernel, *parts: str, dataset: str = "")
         output=SessionOutput(**found["output"]) if found.get("output") else None,
         log=log["log"],
         no_log=log["problem"],
-        dataset=bool(found["dataset"]),
     )
 
 

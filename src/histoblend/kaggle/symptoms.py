@@ -114,7 +114,7 @@ def _call(error: BaseException) -> str:
 
 
 def _retry_after(error: BaseException) -> float | None:
-    """Seconds; the header's other form, a date, is not used by Kaggle and counts as none."""
+    """Seconds; the header's other form, a date, counts as none."""
     response = getattr(error, "response", None)
     given = response.headers.get("Retry-After", "") if response is not None else ""
     return float(given) if re.fullmatch(r"\d+(\.\d+)?", given) else None

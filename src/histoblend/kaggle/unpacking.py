@@ -37,13 +37,15 @@ def unpack(archive: Path, folder: Path, count: Callable[[int, int], None]) -> Un
     others are checked.
 
     Raises:
-        Damaged: it is no zip file, cut short, or a file in it does not have its checksum.
+        Damaged: it is no zip file, cut short, without a file, or a file in it does not have its checksum.
         DataRefusal: a name in it leads out of `folder`.
         MachineRefusal: no room, or the folder cannot be written.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
             members = [member for member in opened.infolist() if not member.is_dir()]
+            if not members:
+                raise Damaged(f"{archive.name} holds no file")
             _check_names(members, archive)
             members.sort(key=lambda member: (member.filename.count("/"), member.filename))
             _check_room(members, folder)

@@ -23,7 +23,8 @@ LEFT_OUT: tuple[tuple[str, ...], ...] = (
 
 
 def printed_leaderboard(table: pd.DataFrame, width: int = WIDE, chosen: str | None = None) -> Table:
-    """The ranking (columns of ranking.csv) for a terminal of `width` columns, best cross-validated AUC first.
+    """The ranking for a terminal of `width` columns, best cross-validated AUC first: columns of ranking.csv and
+    `auc_sent`, the AUC of the file that the scores are of.
 
     Columns that nothing is known for are left out, and where it is narrow kind, means of folds, gaps, optimism and
     intervals. The row of `chosen` is marked.
@@ -95,7 +96,8 @@ def _less(row: dict[str, Any], column: str) -> str:
     """By how much another score exceeds the cross-validated one."""
     if row[column] is None or pd.isna(row[column]):
         return ""
-    return number(row[column] - row["auc_pooled"], "+.4f")
+    own = row["auc_pooled"] if column == "auc_in_sample" else row["auc_sent"]
+    return number(row[column] - own, "+.4f")
 
 
 def _caption(table: pd.DataFrame, shown: dict[str, list[str]]) -> str:

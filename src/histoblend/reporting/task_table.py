@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 
 from histoblend.execution.device import Device
+from histoblend.execution.measured import look_ahead
 from histoblend.execution.preflight import PlannedExperiment
 from histoblend.reporting.progress import duration
 from histoblend.workspace import Workspace
@@ -38,13 +39,15 @@ def printed_tasks(
     )
     for heading, side in HEADINGS.items():
         table.add_column(heading, justify="left" if side == "left" else "right", overflow="fold")
-    total, tasks = 0.0, 0
+    ahead = look_ahead(planned, folds, device, workspace)
+    total, tasks = 0.0, len(ahead.left)
     for one in planned:
-        left = [k for k in folds if not workspace.experiment(one.experiment.name).task(k).done.exists()]
-        seconds = one.work.seconds(device.kind, device.threads)
-        total, tasks = total + seconds * len(left), tasks + len(left)
-        to_do = ",".join(map(str, left)) or "done"
-        times = f"{duration(seconds)}\n{duration(seconds * len(left))}"
+        left = [task for task in ahead.left if task.experiment == one.experiment.name]
+        wholes = [ahead.clock.whole(task) for task in ahead.tasks if task.experiment == one.experiment.name]
+        seconds = sum(ahead.clock.expected(task).total for task in left)
+        total += seconds
+        to_do = ",".join(str(task.fold) for task in left) or "done"
+        times = f"{duration(sum(wholes) / len(wholes))}\n{duration(seconds)}"
         table.add_row(*_cells(one), f"{one.views}\n{to_do}", times)
     table.add_section()
     several = f", {device.processes} at a time" if device.processes > 1 else ""

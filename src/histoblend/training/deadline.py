@@ -20,7 +20,7 @@ class Deadline:
     """Until when a task may work.
 
     Attributes:
-        ends: ``time.monotonic()`` at which it has to have stopped; one clock for all processes of a machine.
+        ends: ``time.monotonic()`` at which it has to have stopped, by the clock of the process it works in.
         closing_seconds: what it takes from its last epoch to its end: prediction, which cannot be cut.
     """
 

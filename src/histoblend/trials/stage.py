@@ -116,7 +116,7 @@ def trained(trial: Trial, images_per_second: float, ground: Ground) -> Content:
     passes = length.passes(patches)
     ground.display.tell(f"{trial.name}: {passes:.1f} passes in {duration(minutes * 60)}")
     if not is_done(job.tasks_folder, job.record.fingerprint, ground.display.tell):
-        run_jobs([job], ground.inputs, None, ground.display)
+        run_jobs([job], ground.inputs, None, ground.display).raise_failure()
     done = read_json(job.tasks_folder.done)
     taken = ("auc", "auc_one_view", "views", "patches", "precision", "train_seconds", "prediction_seconds")
     kept = {key: done[key] for key in taken}

@@ -66,6 +66,9 @@ class Competition:
         daily_limit: submissions of one UTC day; over it Kaggle says success and lists nothing.
         rules_accepted: whether files and submissions are allowed.
         swallow: so many submissions are said to have succeeded and never listed.
+        late: so many lists are answered as if the newest submission were not there yet.
+        cut: so many letters of a description are kept.
+        by_token: pages are told by their token alone.
         now: the clock.
     """
 
@@ -77,6 +80,9 @@ class Competition:
     daily_limit: int = 5
     rules_accepted: bool = True
     swallow: int = 0
+    late: int = 0
+    cut: int | None = None
+    by_token: bool = False
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     submissions: list[Submission] = field(default_factory=list)
 
@@ -128,13 +134,17 @@ class Competition:
         """What becomes of a file that is submitted now."""
         ref = 50_000_000 + len(self.submissions) + 1
         scores = scored(content, self.labels)
-        return Submission(ref, self.now(), description, file_name, *scores, polls_left=self.pending_polls)
+        return Submission(
+            ref, self.now(), description[: self.cut], file_name, *scores, polls_left=self.pending_polls
+        )
 
     def list_submissions(self, request: Request) -> Any:
         """A page, the newest first; each look brings what is pending nearer to its score."""
         size = request.json.get("pageSize") or PAGE
-        page = max(1, request.json.get("page") or 1)
+        page = max(1, int(request.json.get("pageToken" if self.by_token else "page") or 1))
         newest = sorted(self.submissions, key=lambda row: row.ref, reverse=True)
+        if newest and self.late > 0:
+            self.late, newest = self.late - 1, newest[1:]
         shown = newest[(page - 1) * size : page * size]
         rows = [row.row() for row in shown]
         for row in shown:

@@ -19,8 +19,8 @@ from histoblend.errors import ArtifactRefusal
 from histoblend.execution.records import make_record
 from histoblend.kaggle.session.earlier import Ground, choose_earlier
 from histoblend.kaggle.session.packing import note_session, pack_output
-from histoblend.kaggle.session.run import take_over
 from histoblend.kaggle.session.stored import ARCHIVE, FOLDER, find_stored
+from histoblend.kaggle.session.taking_over import take_over
 from histoblend.workspace import Workspace, write_json, write_text
 
 
@@ -68,9 +68,9 @@ class Inputs:
                     save_epochs(folder.task(fold).state, epochs)
         return workspace
 
-    def choose(self, heard, *settings: str):
+    def choose(self, heard, *settings: str, anew: bool = False):
         """What this session goes on from."""
-        return choose_earlier(find_stored(self.top), self.ground(*settings), heard)
+        return choose_earlier(find_stored(self.top), self.ground(*settings), heard, anew)
 
 
 def save_epochs(path: Path, epochs: int) -> None:
@@ -111,7 +111,11 @@ def test_nothing_of_another_run_is_taken_and_the_reason_is_told(inputs, listenin
     replace(inputs, toy=other).output("other-labels", ALL)
     (inputs.top / "foreign" / "experiments").mkdir(parents=True)
     (inputs.top / "foreign" / "run.json").write_text("[]")
-    assert inputs.choose(heard) is None
+    with pytest.raises(ArtifactRefusal, match=r"would leave behind 4 finished tasks in .*other-") as refusal:
+        inputs.choose(listening())
+    assert "kernel push --anew" in refusal.value.remedy
+    assert inputs.choose(heard, anew=True) is None
+    assert "Left behind, as was asked for" in heard.text
     told = {line.split(": ")[0].split("/")[-1]: line for line in heard.text.splitlines()}
     assert "another run (count: 3 -> 2)" in told["other-folds"]
     assert "another run (data: " in told["other-labels"]
@@ -125,7 +129,9 @@ def test_a_changed_experiment_stays_behind_with_what_was_computed_from_it(inputs
     for name in ("ranking.csv", "submission.csv", "ensembles/toy_mean/oof.csv"):
         write_text(output.folder / name, "x")
     inputs.configs.joinpath("experiments/second.yaml").write_text("network: {name: small_vgg}\n")
-    chosen = inputs.choose(listening())
+    with pytest.raises(ArtifactRefusal, match=r"2 finished tasks in .*: second had other settings"):
+        inputs.choose(listening())
+    chosen = inputs.choose(listening(), anew=True)
     assert (chosen.finished, chosen.changed) == (2, ("second",))
     workspace = Workspace(tmp_path / "working" / FOLDER)
     take_over(chosen, workspace)
@@ -161,7 +167,9 @@ def test_a_cut_output_gives_way_to_the_next_best_or_stops_the_session(inputs, li
     (best / ARCHIVE).write_bytes((best / ARCHIVE).read_bytes()[:9000])
     with pytest.raises(ArtifactRefusal, match=r"best/histoblend-output\.tar is incomplete") as refusal:
         inputs.choose(listening())
-    assert "detach it to start anew" in refusal.value.remedy
+    assert inputs.choose(listening(), anew=True) is None
+    assert "detach it" in refusal.value.remedy and "--anew" in refusal.value.remedy
+    (best / "session.json").write_text("{half")  # of read-only inputs nothing can be moved away
     inputs.output("notebooks/owner/next", {"first/0": None})
     heard = listening()
     assert inputs.choose(heard).stored.place.name == "next"
@@ -175,5 +183,15 @@ def test_a_done_task_of_other_settings_or_a_damaged_record_does_not_count(inputs
     assert inputs.choose(listening()).finished == 2
     write_text(output.experiment("first").config, "a: [")
     heard = listening()
-    assert inputs.choose(heard) is None
+    assert inputs.choose(heard, anew=True) is None
     assert "experiments/first/config.yaml in it is damaged" in heard.text
+
+
+def test_experiments_of_another_plan_on_the_same_folds_go_along(inputs, listening):
+    inputs.output("notebooks/owner/one", ALL)
+    inputs.configs.joinpath("plans/toy.yaml").write_text(
+        inputs.configs.joinpath("plans/toy.yaml").read_text().replace("[first, second]", "[everything]")
+    )
+    chosen = inputs.choose(listening())
+    assert chosen.sentence == "0 finished tasks; of other experiments 4 finished tasks"
+    assert chosen.keeps("experiments/first/fold_0/done.json")

@@ -6,8 +6,10 @@ import base64
 import io
 import os
 import random
+import subprocess
 import sys
 import tarfile
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from zipfile import ZipFile
@@ -16,6 +18,7 @@ import pytest
 
 from histoblend.errors import ConfigRefusal, MachineRefusal
 from histoblend.kaggle.session import bootstrap, carrying, script, script_text
+from histoblend.requirements import requirements
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -60,6 +63,7 @@ def small_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "checkout" / "src" / "histoblend"
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text("")
+    (tmp_path / "checkout" / "pyproject.toml").write_text("[project]\ndependencies = []\n")
     monkeypatch.setattr(carrying, "PACKAGE", folder)
 
 
@@ -70,6 +74,41 @@ def test_the_same_files_give_the_same_text_whenever_they_were_written(toy_config
     assert script_text("toy", (), toy_configs) == before
     (toy_configs / "plans" / "toy.yaml").write_text("experiments: [first]\n")
     assert loaded(script_text("toy", (), toy_configs)).CARRIED["sha256"] not in before
+
+
+def test_it_carries_whether_an_earlier_output_is_expected(toy_configs, small_package):
+    plain, told = (
+        loaded(script_text("toy", (), toy_configs, **words)).CARRIED
+        for words in ({}, {"goes_on": True, "anew": True})
+    )
+    assert (plain["expects_earlier"], plain["anew"]) == (False, False)
+    assert (told["expects_earlier"], told["anew"]) == (True, True)
+
+
+def test_an_installed_package_carries_what_it_requires_or_is_refused(
+    toy_configs, small_package, tmp_path, monkeypatch
+):
+    (tmp_path / "checkout" / "pyproject.toml").unlink()
+    required = ["numpy>=2", 'tzdata; sys_platform == "win32"', 'ruff; extra == "dev"']
+    monkeypatch.setattr(metadata, "requires", lambda name: required)
+    with tarfile.open(fileobj=io.BytesIO(carrying.carry(toy_configs).archive)) as tar:
+        project = tmp_path / "pyproject.toml"
+        project.write_bytes(tar.extractfile("pyproject.toml").read())
+    assert requirements(project) == ["numpy>=2", "tzdata"]
+    monkeypatch.setattr(metadata, "requires", unknown)
+    with pytest.raises(MachineRefusal, match="not installed"):
+        script_text("toy", (), toy_configs)
+
+
+def unknown(name: str) -> None:
+    raise metadata.PackageNotFoundError(name)
+
+
+def test_a_cell_that_is_run_late_counts_the_time_of_its_notebook_before_it():
+    started = "import time; time.sleep(0.3); from histoblend.kaggle.session import bootstrap; "
+    command = [sys.executable, "-c", started + "print(bootstrap.age_of_process())"]
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT / "src")}
+    assert float(subprocess.check_output(command, env=environment)) >= 0.3 - 1 / os.sysconf("SC_CLK_TCK")
 
 
 def test_more_than_kaggle_takes_is_refused_by_the_biggest_parts(toy_configs, small_package):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import json
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from histoblend.errors import ArtifactRefusal
-from histoblend.kaggle.session import unpacked_output
+from histoblend.kaggle.session import packing, unpacked_output
 from histoblend.kaggle.session.packing import gather, pack_output, put_on_top
 from histoblend.kaggle.session.stored import ARCHIVE, FOLDER, check_whole, find_stored, stored_in
+from histoblend.workspace import atomic_write
 
 KEPT = {
     "run.json": "{}",
@@ -95,23 +99,46 @@ def test_packing_that_was_cut_anywhere_loses_nothing(working, tmp_path, monkeypa
         pack_output(working)
     monkeypatch.undo()
     assert contents(unpacked_output(working, tmp_path / "to")) == KEPT
-    gather(working)  # the same notebook's cell run again
+    with monkeypatch.context() as full:
+        full.setattr(packing, "atomic_write", no_room)
+        with contextlib.suppress(OSError):  # the same notebook's cell run again, on the disk that is full
+            gather(working)
+    pack_output(working)
+    again = tmp_path / "again"
+    assert contents(unpacked_output(working, again)) == KEPT
+    gather(working)
     kept = {name: text for name, text in contents(working / FOLDER).items() if name in KEPT}
     assert kept == KEPT and not (working / ARCHIVE).exists()
 
 
-def test_packing_never_needs_room_for_everything_twice(working, monkeypatch):
+def no_room(path: Path) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_packing_and_gathering_never_need_room_for_everything_twice(working, monkeypatch):
     sizes = []
     total = sum(len(text) for text in KEPT.values())
+
+    def measure() -> None:
+        sizes.append(sum(path.stat().st_size for path in working.rglob("*") if path.is_file()))
 
     def watched(tar: tarfile.TarFile, name: Path, *arguments: object, **options: object) -> None:
         add(tar, name, *arguments, **options)
         tar.fileobj.flush()
-        sizes.append(sum(path.stat().st_size for path in working.rglob("*") if path.is_file()))
+        measure()
+
+    @contextlib.contextmanager
+    def written(path: Path) -> Iterator[Path]:
+        with atomic_write(path) as temporary:
+            yield temporary
+        measure()
 
     add = tarfile.TarFile.add
     monkeypatch.setattr(tarfile.TarFile, "add", watched)
+    monkeypatch.setattr(packing, "atomic_write", written)
     pack_output(working)
+    gather(working)
+    assert len(sizes) == 2 * len(KEPT)
     overhead = 1024 * (len(KEPT) + 1) + 2000  # headers, filling, session.json
     assert max(sizes) <= total + max(map(len, KEPT.values())) + overhead
 

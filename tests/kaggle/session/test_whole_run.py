@@ -191,8 +191,9 @@ def test_a_run_that_is_killed_is_packed_and_gone_on_with(kaggle_tree, toy_config
     (tmp_path / "hook" / "sitecustomize.py").write_text(killer)
     text = script_text("toy", ("execution.workers=0",), toy_configs)
     log = kaggle_tree.run(text, PYTHONPATH=str(tmp_path / "hook"))
-    assert log.returncode == 137, log.stdout
+    assert log.returncode == 0, log.stdout  # Kaggle may not mount the output of a version that failed
     assert "killed by signal 9 (memory?)" in log.stdout
+    assert "THE RUN FAILED with exit code 137" in log.stdout.splitlines()[-1]
     assert session(kaggle_tree)["state"] == "failed" and (kaggle_tree.working / ARCHIVE).exists()
     following = kaggle_tree.next_session(tmp_path / "kaggle2")
     log = following.run(text)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from histoblend.workspace import fingerprint
+
+MANIFEST = re.compile(r"manifest-[0-9a-f]{12}\.json")
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,12 @@ class Manifest:
             elif found != size:
                 wrong.append(f"{name} has {found:,} bytes, not {size:,}")
         return [*wrong, *(f"{name} was not sent" for name in sorted(left))]
+
+    def unsent(self, listed: Mapping[str, int]) -> list[str]:
+        """Files and unpacked archives that Kaggle lists and that a new version would no longer hold."""
+        kept = {name for asset in self.assets for name in (asset.name, PurePosixPath(asset.name).stem)}
+        tops = {PurePosixPath(name).parts[0] for name in listed}
+        return sorted(top for top in tops if top not in kept and not MANIFEST.fullmatch(top))
 
 
 def _compared_members(asset: Asset, left: dict[str, int]) -> list[str]:

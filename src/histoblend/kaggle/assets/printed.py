@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rich import box
 from rich.table import Table
 
 from histoblend.kaggle.assets.manifest import Asset, Manifest
@@ -11,7 +12,9 @@ from histoblend.kaggle.assets.manifest import Asset, Manifest
 
 def printed_assets(manifest: Manifest, missing: Mapping[str, Sequence[str]]) -> Table:
     """Kind, name, size and use of each file; `missing` are fetched before they are sent. Hashes: in the manifest."""
-    table = Table(title="Assets of the session", title_justify="left")
+    table = Table(
+        title="Assets of the session", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for name in ("what", "file", "MiB", "for"):
         table.add_column(name, justify="right" if name == "MiB" else "left", overflow="fold")
     for asset in manifest.assets:

@@ -11,7 +11,7 @@ from pathlib import Path
 from histoblend.competition.leak_check import check_sent_files
 from histoblend.config_files import configs_folder, load_plan, plan_experiments
 from histoblend.config_kaggle import KaggleSettings, load_kaggle_settings
-from histoblend.errors import ConfigRefusal, ServiceRefusal, counted
+from histoblend.errors import ConfigRefusal, ServiceRefusal, counted, some
 from histoblend.kaggle.assets.collecting import (
     Collected,
     check_any,
@@ -36,10 +36,11 @@ LARGEST = 20 * 2**30
 
 @dataclass(frozen=True)
 class Ready:
-    """What is to be sent, and from where."""
+    """What is to be sent, from where, and whether what is not sent may leave the dataset."""
 
     manifest: Manifest
     folder: Path
+    remove: bool = False
 
 
 def push_assets(request: AssetsRequest, display: Display, environment: Mapping[str, str]) -> None:
@@ -58,7 +59,7 @@ def push_assets(request: AssetsRequest, display: Display, environment: Mapping[s
         connection = connect(environment, display)
         dataset = Dataset(connection.username(), settings.assets.slug)
         staging = _workspace(request, environment).cache / "kaggle-assets"
-        bring(Ready(manifest, staging), connection, dataset, display)
+        bring(Ready(manifest, staging, request.remove), connection, dataset, display)
 
 
 def collected(
@@ -86,7 +87,7 @@ def collected(
     check_sent_files(asset.source for asset in assets if not asset.members)
     manifest = Manifest(tuple(assets))
     check_size(manifest)
-    users = {name: [one.name for one in some] for name, some in weights.missing.items()}
+    users = {name: [one.name for one in starting] for name, starting in weights.missing.items()}
     display.show(printed_assets(manifest, users if request.dry_run else {}))
     display.tell(f"From {', '.join(sorted({folder_of(asset) for asset in assets}))}.")
     total = f"{counted(len(assets), 'file')} and the manifest, {manifest.size / 2**20:,.1f} MiB"
@@ -112,6 +113,7 @@ def bring(ready: Ready, connection: Connection, dataset: Dataset, display: Displ
         if before.word == READY and not manifest.compared(before.files):
             display.tell(f"{dataset.ref}, version {before.version}, holds all of it already: nothing to do.")
             return
+        check_unsent(ready, dataset, before)
     stage(manifest, metadata_of(dataset), ready.folder)
     with display.counting(f"Sending to {dataset.ref} (bytes)") as count:
         send(connection, dataset, ready.folder, f"histoblend {manifest.name}", before, count)
@@ -153,6 +155,23 @@ def check_private(dataset: Dataset, state: State) -> None:
             f"{dataset.ref} is public.",
             "a private dataset: checkpoints and files of others are not published by this command",
             f"make it private ({dataset.address}/settings), or set another assets.slug in configs/kaggle.yaml.",
+        )
+
+
+def check_unsent(ready: Ready, dataset: Dataset, before: State) -> None:
+    """Refuse a version without files that the one before holds: a new version holds what is sent and nothing else.
+
+    Raises:
+        ConfigRefusal: there are such files, and --remove was not given.
+    """
+    unsent = ready.manifest.unsent(before.files)
+    if unsent and not ready.remove:
+        raise ConfigRefusal(
+            f"{dataset.ref} holds {some(unsent)}, and the new version would not: it holds what is sent now and nothing "
+            "else.",
+            "all that is there already among what is sent, or --remove",
+            "name what it came from too: --output FOLDER (an earlier output), --slide-map FILE, --plan NAME (weights); "
+            "or let it go with --remove.",
         )
 
 

@@ -15,9 +15,11 @@ class AssetsRequest:
         slide_map: else the one beside the data.
         output: an output folder whose tasks go along; none goes along else.
         dry_run: only say what would be sent.
+        remove: files that the dataset holds and that are not sent may go.
     """
 
     plan: str | None = None
     slide_map: Path | None = None
     output: Path | None = None
     dry_run: bool = False
+    remove: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from histoblend.errors import counted, some
 from histoblend.kaggle.kernels import Kernel, Session
@@ -16,9 +17,16 @@ AGAIN = "What is finished is kept: `histoblend kernel push` starts the next sess
 
 def tell_outcome(folder: Path, kernel: Kernel, session: Session, display: Display) -> None:
     """Say what lies in `folder`, which was pulled."""
-    if session.state != "complete":
+    workspace, failed = Workspace(folder), has_failed(folder)
+    if session.state != "complete" or failed:
         tell_end_of_log(folder / f"{kernel.slug}.log", display)
-    workspace = Workspace(folder)
+    if failed:
+        called = ", though Kaggle calls the session complete" if session.state == "complete" else ""
+        display.warn(f"The run failed there with exit code {session_of(folder).get('exit_code')}{called}.")
+    if session_of(folder).get("handed_on"):
+        display.warn(
+            "The session made nothing itself: what lies there is the earlier sessions' output, handed on."
+        )
     if not workspace.run_record.exists():
         display.warn("No run has left anything in it: only what stands above, and its log.")
         return
@@ -31,20 +39,32 @@ def tell_outcome(folder: Path, kernel: Kernel, session: Session, display: Displa
     tell_standing(folder, display)
 
 
+def session_of(folder: Path) -> dict[str, Any]:
+    """What the session noted of itself; empty where it left no note."""
+    path = folder / RECORD
+    return dict(read_json(path)) if path.exists() else {}
+
+
+def has_failed(folder: Path) -> bool:
+    """Whether the session noted that its run failed: Kaggle may call it complete, since it packed all the same."""
+    return session_of(folder).get("state") == "failed"
+
+
 def tell_standing(folder: Path, display: Display) -> None:
     """Say whether the plan is finished, by what the session noted of it."""
-    path = folder / RECORD
-    if not path.exists():
-        display.warn(f"The session left no {path.name}: it was stopped before its end. {AGAIN}")
+    noted = session_of(folder)
+    if not noted:
+        display.warn(f"The session left no {RECORD}: it was stopped before its end. {AGAIN}")
         return
-    noted = read_json(path)
     state, left = noted.get("state", ""), noted.get("left", [])
     if state == "finished":
         display.tell(f"Plan {noted.get('plan')} is finished.")
     elif state == "paused":
         display.tell(f"Paused: {counted(len(left), 'task')} left ({some(left)}){_to_go(folder)}. {AGAIN}")
+    elif state == "failed":
+        display.tell(f"Once its reason is mended: {AGAIN}")
     else:
-        display.warn(f"The session's run has state {state!r}, exit code {noted.get('exit_code')}. {AGAIN}")
+        display.warn(f"The session's run has state {state!r}: it was stopped before its end. {AGAIN}")
 
 
 def _to_go(folder: Path) -> str:

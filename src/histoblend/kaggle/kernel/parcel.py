@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,14 @@ from histoblend import __version__
 from histoblend.kaggle.kernel.metadata import METADATA, SCRIPT
 from histoblend.reporting.progress import Display
 from histoblend.workspace import write_json, write_text
+
+FINGERPRINT = re.compile(r"^# Version .*, fingerprint ([0-9a-f]{12})\.", re.MULTILINE)
+
+
+def fingerprint_of(script: str) -> str:
+    """The fingerprint of package and configs in a script's header; empty where it has none."""
+    found = FINGERPRINT.search(script)
+    return found[1] if found else ""
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ def introduce(parcel: Parcel, display: Display) -> None:
     size = len(parcel.script.encode())
     display.tell(
         f"{meant['id']}: plan {parcel.plan}{''.join(f' --set {one}' for one in parcel.settings)}, histoblend "
-        f"{__version__}, script of {size:,} bytes ({parcel.hash[:12]}), "
+        f"{__version__}, script of {size:,} bytes (fingerprint {fingerprint_of(parcel.script)}), "
         f"{'private' if meant['is_private'] else 'PUBLIC'}, machine {meant.get('machine_shape', 'without a GPU')}, "
         f"internet {'on' if meant['enable_internet'] else 'off'}."
     )

@@ -14,7 +14,7 @@ LONGEST_HOURS = 12
 
 WORDS = {
     "queued": "is queued",
-    "new_script": "is queued",
+    "new_script": "is saved; no session of it is known to have started",
     "running": "is running",
     "complete": "is complete",
     "error": "ended in an error",
@@ -38,6 +38,11 @@ def has_ended(session: Session) -> bool:
 def is_under_way(session: Session) -> bool:
     """Whether it holds or will hold a machine; what is not known counts as under way."""
     return session.state not in ENDS
+
+
+def is_doubtful(session: Session) -> bool:
+    """Whether it is under way for want of knowledge alone: saved on the page and never run, or a word not known."""
+    return session.state == "new_script" or session.state not in WORDS
 
 
 @dataclass(frozen=True)

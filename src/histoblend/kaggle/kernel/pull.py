@@ -6,6 +6,7 @@ What is fetched lies in kernels/.partial-VERSION until everything is there; type
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
@@ -13,10 +14,19 @@ from histoblend.config_kaggle import load_kaggle_settings
 from histoblend.errors import ArtifactRefusal, ServiceRefusal, counted
 from histoblend.kaggle.connection import Connection, connect
 from histoblend.kaggle.failures import CallFailure
+from histoblend.kaggle.kernel.before import holds_output
 from histoblend.kaggle.kernel.log import log_text
-from histoblend.kaggle.kernel.outcome import tell_outcome
+from histoblend.kaggle.kernel.outcome import has_failed, session_of, tell_outcome
 from histoblend.kaggle.kernel.progress import in_words, is_under_way
-from histoblend.kaggle.kernel.records import Pulled, now, pulled_file, read_pulled, read_pushes
+from histoblend.kaggle.kernel.records import (
+    FRESH_SECONDS,
+    Pulled,
+    now,
+    pulled_file,
+    pushed_within,
+    read_pulled,
+    read_pushes,
+)
 from histoblend.kaggle.kernel.request import PullRequest, workspace_of
 from histoblend.kaggle.kernel.status import no_kernel
 from histoblend.kaggle.kernels import Kernel, Look, SessionOutput, fetch, look
@@ -26,6 +36,8 @@ from histoblend.reporting.progress import Display
 from histoblend.workspace import PARTIAL, Workspace, storage_errors, write_json, write_text
 
 PULLED = ("session", "kept", "output")
+LISTED_POLLS = 4
+"""Looks at a session that has ended before it counts as one that left nothing."""
 EXPIRED = (400, 401, 403, 404, 410)
 """What a storage answers to an address that has served its time."""
 
@@ -34,13 +46,21 @@ def pull_kernel(request: PullRequest, display: Display, environment: Mapping[str
     """Fetch output and log of the kernel's last session, whatever became of it, and say what is there.
 
     Raises:
-        ServiceRefusal: there is no such kernel, its session has not ended, or a download does not get on.
+        ServiceRefusal: there is no such kernel, its session has not ended or has failed (what it left is fetched all
+            the same), or a download does not get on.
         ArtifactRefusal: what was fetched is damaged.
     """
     connection = connect(environment, display)
     kernel = Kernel(connection.username(), load_kaggle_settings(environment).kernel.slug)
-    found = look(connection, kernel, *PULLED)
-    pull_output(connection, kernel, found, workspace_of(request.output, environment), display)
+    workspace = workspace_of(request.output, environment)
+    if pushed_within(read_pushes(workspace, kernel), FRESH_SECONDS):
+        raise ServiceRefusal(
+            f"{kernel.ref} was pushed less than {FRESH_SECONDS / 60:.0f} minutes ago: Kaggle may still show the output "
+            "of the session before.",
+            "a push that is older",
+            "`histoblend kernel watch` waits for the end of the new session and then pulls.",
+        )
+    pull_output(connection, kernel, look(connection, kernel, *PULLED), workspace, display)
 
 
 def pull_output(
@@ -68,13 +88,48 @@ def pull_output(
         with storage_errors(folder):
             staging = folder.with_name(f"{PARTIAL}-{kernel.slug}-{version}")
             staging.mkdir(parents=True, exist_ok=True)
-            output = found.output or SessionOutput({}, "")
-            fetch_all(connection, kernel, output, staging, display)
+            fetch_all(connection, kernel, listed_output(connection, kernel, found), staging, display)
+            check_of_push(staging, version, kernel, workspace)
             session = found.session
             record = Pulled(kernel.ref, version, session.state, session.failure, now(), sizes(staging))
             put_in_place(staging, folder, record)
     display.tell(f"Version {version} of {kernel.ref}: {folder}")
     tell_outcome(folder, kernel, found.session, display)
+    if found.session.state == "error" or has_failed(folder):
+        raise ServiceRefusal(
+            f"Version {version} of {kernel.ref} failed; all that it left is in {folder}.",
+            "a session that ends well, or pauses",
+            "see the end of its log above; mend the reason before the next `histoblend kernel push`.",
+        )
+
+
+def listed_output(connection: Connection, kernel: Kernel, found: Look) -> SessionOutput:
+    """Files and log of a session that has ended: Kaggle may list them only some time after the end."""
+    output = found.output or SessionOutput({}, "")
+    for _ in range(LISTED_POLLS):
+        if holds_output(output.files):
+            break
+        time.sleep(connection.patience.poll_seconds)
+        output = look(connection, kernel, "output").output or output
+    return output
+
+
+def check_of_push(staging: Path, version: int, kernel: Kernel, workspace: Workspace) -> None:
+    """Refuse the output of another session than the one this version was pushed as.
+
+    Raises:
+        ServiceRefusal: its session.json names another package; what was fetched is thrown away.
+    """
+    pushes = [one for one in read_pushes(workspace, kernel) if one.version == version]
+    carried = str(session_of(staging).get("package", ""))
+    if pushes and carried and pushes[-1].fingerprint not in carried:
+        shutil.rmtree(staging)
+        raise ServiceRefusal(
+            f"Kaggle lists the output of another push as version {version} of {kernel.ref}: its session carried "
+            f"{carried}, and {pushes[-1].fingerprint} was pushed.",
+            "the output of the session that was pushed",
+            f"pull again in a few minutes; look at {kernel.address} if it stays so.",
+        )
 
 
 def version_of(found: Look, kernel: Kernel, workspace: Workspace) -> int:
@@ -95,7 +150,7 @@ def version_of(found: Look, kernel: Kernel, workspace: Workspace) -> int:
 
 
 def is_there(folder: Path, kernel: Kernel) -> bool:
-    """Whether this version was pulled before.
+    """Whether this version was pulled before, and held something.
 
     Raises:
         ArtifactRefusal: the folder holds something else.
@@ -104,7 +159,7 @@ def is_there(folder: Path, kernel: Kernel) -> bool:
         return False
     pulled = read_pulled(folder)
     if pulled is not None and pulled.kernel == kernel.ref:
-        return True
+        return not pulled.is_empty
     held = f"version {pulled.version} of {pulled.kernel}" if pulled else "no output that was pulled"
     raise ArtifactRefusal(
         f"{folder} holds {held}.",
@@ -174,6 +229,7 @@ def put_in_place(staging: Path, folder: Path, record: Pulled) -> None:
             if entry.name not in (ARCHIVE, FOLDER) and not (whole / entry.name).exists():
                 entry.replace(whole / entry.name)
     write_json(pulled_file(whole), vars(record))
+    shutil.rmtree(folder, ignore_errors=True)  # a pull that held nothing
     whole.replace(folder)
     if whole != staging:
         shutil.rmtree(staging)

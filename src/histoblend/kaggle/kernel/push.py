@@ -8,15 +8,17 @@ from pathlib import Path
 
 from histoblend import __version__
 from histoblend.config_files import configs_folder
-from histoblend.config_kaggle import load_kaggle_settings
-from histoblend.errors import ServiceRefusal
+from histoblend.config_kaggle import KernelSettings, load_kaggle_settings
+from histoblend.errors import ConfigRefusal, ServiceRefusal
 from histoblend.kaggle.connection import Connection, connect
 from histoblend.kaggle.failures import CallFailure
+from histoblend.kaggle.kernel.before import Before, known_before
+from histoblend.kaggle.kernel.continuing import Asked
 from histoblend.kaggle.kernel.metadata import METADATA, SCRIPT, kernel_metadata, untold
 from histoblend.kaggle.kernel.mounting import assets_of, chosen_sources
-from histoblend.kaggle.kernel.parcel import Parcel, introduce
-from histoblend.kaggle.kernel.progress import in_words, is_under_way
-from histoblend.kaggle.kernel.records import Push, note_push, now
+from histoblend.kaggle.kernel.parcel import Parcel, fingerprint_of, introduce
+from histoblend.kaggle.kernel.progress import LONGEST_HOURS, in_words, is_doubtful, is_under_way
+from histoblend.kaggle.kernel.records import Push, note_push, now, pushed_within
 from histoblend.kaggle.kernel.replies import check_kept, check_sources, refused_call, taken_version
 from histoblend.kaggle.kernel.request import PullRequest, PushRequest, workspace_of
 from histoblend.kaggle.kernel.watch import follow
@@ -30,32 +32,37 @@ def push_kernel(request: PushRequest, display: Display, environment: Mapping[str
     """Send plan, package and configs to Kaggle, check that they were taken as meant, and note the version.
 
     Raises:
-        ConfigRefusal: plan, experiment or setting cannot be used; nothing was sent then.
+        ConfigRefusal: plan, experiment or setting cannot be used, or would not go on with what is finished; nothing
+            was sent then.
         ServiceRefusal: Kaggle refused, took it otherwise than meant, or a session is under way.
     """
     settings = load_kaggle_settings(environment)
-    plan = request.plan or settings.kernel.plan
-    script = script_text(plan, request.settings, configs_folder(environment))
+    check_public(settings.kernel, request.public)
+    plan, configs = request.plan or settings.kernel.plan, configs_folder(environment)
+    script = script_text(plan, request.settings, configs, anew=request.anew)
     connection = connect(environment, display)
     kernel = Kernel(connection.username(), settings.kernel.slug)
-    before = look(connection, kernel, "session", "kept", "output", dataset=assets_of(kernel, settings))
+    workspace = workspace_of(request.output, environment)
+    before = known_before(connection, kernel, assets_of(kernel, settings), workspace)
     if request.to is None:
-        refuse_second_session(before, kernel)
-    sources = chosen_sources(before, kernel, settings, display)
+        refuse_second_session(before, kernel, display)
+    asked = Asked(plan, request.settings, configs, fingerprint_of(script), request.anew)
+    sources, goes_on = chosen_sources(before, kernel, settings, asked, display)
+    if goes_on:
+        script = script_text(plan, request.settings, configs, goes_on=True)
     parcel = Parcel(plan, request.settings, script, kernel_metadata(kernel, settings.kernel, sources))
     introduce(parcel, display)
     if request.to is not None:
         parcel.write(request.to)
         display.tell(f"Written, nothing sent: {request.to / SCRIPT} and {request.to / METADATA}.")
         return
-    workspace = workspace_of(request.output, environment)
     with storage_errors(workspace.kernels):
         workspace.kernels.mkdir(
             parents=True, exist_ok=True
         )  # before a session starts that could not be noted
-    reply = sent(connection, kernel, parcel, before, display)
+    reply = sent(connection, kernel, parcel, before.kernel, display)
     version = taken_version(reply, kernel)
-    noted = Push(kernel.ref, version, now(), plan, request.settings, __version__, parcel.hash)
+    noted = Push(kernel.ref, version, now(), plan, request.settings, __version__, asked.fingerprint)
     note_push(workspace, noted)
     verify(connection, kernel, parcel, reply, display)
     display.tell(f"Version {version} of {kernel.ref} has started: {kernel.address}")
@@ -65,19 +72,41 @@ def push_kernel(request: PushRequest, display: Display, environment: Mapping[str
         display.tell("Follow it and fetch what comes out: histoblend kernel watch")
 
 
-def refuse_second_session(before: Look, kernel: Kernel) -> None:
+def check_public(settings: KernelSettings, agreed: bool) -> None:
+    """Refuse to show the package and every config to everybody, unless that was `agreed` to.
+
+    Raises:
+        ConfigRefusal: kernel.private is false, and --public was not given.
+    """
+    if not settings.private and not agreed:
+        raise ConfigRefusal(
+            "kernel.private is false: everybody would see the script, which carries the package and all of configs/.",
+            "a private kernel, or --public",
+            "set kernel.private: true in configs/kaggle.yaml, or add --public to the command.",
+        )
+
+
+def refuse_second_session(before: Before, kernel: Kernel, display: Display) -> None:
     """Refuse to push while a session is under way.
 
     Raises:
         ServiceRefusal: one is.
     """
-    if before.session is not None and is_under_way(before.session):
-        raise ServiceRefusal(
-            f"{kernel.ref} {in_words(before.session)}: a push would start a second session beside it, from the "
-            "same point, and spend GPU hours on the same work.",
-            "a kernel whose last session has ended",
-            f"`histoblend kernel watch` waits for it; to stop it, press Cancel Run on {kernel.address}.",
+    session = before.kernel.session
+    if session is None or not is_under_way(session):
+        return
+    if is_doubtful(session) and not pushed_within(before.pushes, LONGEST_HOURS * 3600 + 1800):
+        display.warn(
+            f"{kernel.ref} {in_words(session)}. It is not waited for: the output folder notes no push of it in the "
+            f"last {LONGEST_HOURS} hours, which is a session's length."
         )
+        return
+    raise ServiceRefusal(
+        f"{kernel.ref} {in_words(session)}: a push would start a second session beside it, from the same point, and "
+        "spend GPU hours on the same work.",
+        "a kernel whose last session has ended",
+        f"`histoblend kernel watch` waits for it; to stop it, press Cancel Run on {kernel.address}.",
+    )
 
 
 def sent(connection: Connection, kernel: Kernel, parcel: Parcel, before: Look, display: Display) -> Reply:

@@ -9,7 +9,11 @@ from typing import Any
 
 from histoblend.errors import ArtifactRefusal
 from histoblend.kaggle.kernels import Kernel
+from histoblend.pulled import PULLED
 from histoblend.workspace import Workspace, read_json, write_json
+
+FRESH_SECONDS = 120.0
+"""After a push in which Kaggle may still speak of the session before."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,18 @@ class Push:
     settings: tuple[str, ...]
     package: str
     """Version of histoblend that it carries."""
-    script: str
-    """SHA-256 of the script."""
+    fingerprint: str
+    """Of package and configs, as the script's header and session.json name it."""
 
     @property
     def moment(self) -> datetime:
         """When it was sent."""
         return datetime.fromisoformat(self.when)
+
+
+def pushed_within(pushes: list[Push], seconds: float) -> bool:
+    """Whether the last push was made in the last `seconds`."""
+    return bool(pushes) and 0 <= (datetime.now(UTC) - pushes[-1].moment).total_seconds() < seconds
 
 
 def now() -> str:
@@ -85,10 +94,15 @@ class Pulled:
     files: dict[str, int]
     """Bytes by name, as Kaggle handed them out."""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it held nothing, or a log alone: Kaggle may not have listed the output yet."""
+        return all(name.endswith(".log") for name in self.files)
+
 
 def pulled_file(folder: Path) -> Path:
     """The record of a pull, in a folder that is whole."""
-    return folder / "pulled.json"
+    return folder / PULLED
 
 
 def read_pulled(folder: Path) -> Pulled | None:

@@ -24,6 +24,10 @@ class PushRequest:
     """Output folder that remembers the push."""
     to: Path | None = None
     """Folder to write what would be sent into; nothing is sent then."""
+    anew: bool = False
+    """Start from the beginning, whatever earlier sessions finished."""
+    public: bool = False
+    """Let everybody see the kernel, as ``kernel.private: false`` asks."""
 
 
 @dataclass(frozen=True)

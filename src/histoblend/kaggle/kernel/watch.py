@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from rich.text import Text
 
@@ -15,16 +14,14 @@ from histoblend.kaggle.connection import Connection, connect
 from histoblend.kaggle.failures import CallFailure
 from histoblend.kaggle.kernel.progress import Seen, has_ended, in_words, is_under_way
 from histoblend.kaggle.kernel.pull import PULLED, pull_output
-from histoblend.kaggle.kernel.records import read_pushes
+from histoblend.kaggle.kernel.records import FRESH_SECONDS, pushed_within, read_pushes
 from histoblend.kaggle.kernel.request import PullRequest, workspace_of
 from histoblend.kaggle.kernel.status import no_kernel
 from histoblend.kaggle.kernels import Kernel, Look, look
 from histoblend.reporting.progress import Display
-from histoblend.workspace import Workspace
 
 TRIES = 30
 """Questions in a row without an answer, each of them repeated by the connection, before watching is given up."""
-FRESH_SECONDS = 120.0
 OLD_STATES = 4
 """Looks after a push at which Kaggle may still tell how the session before ended."""
 QUIET_SECONDS = 600.0
@@ -55,7 +52,7 @@ def follow(
     workspace = workspace_of(request.output, environment)
     try:
         with _line(display) as redraw:
-            doubted = OLD_STATES if _pushed_lately(workspace, kernel) else 0
+            doubted = OLD_STATES if pushed_within(read_pushes(workspace, kernel), FRESH_SECONDS) else 0
             _to_its_end(connection, kernel, display, redraw, doubted)
     except Refusal:
         raise
@@ -65,12 +62,6 @@ def follow(
         )
         raise
     pull_output(connection, kernel, look(connection, kernel, *PULLED), workspace, display)
-
-
-def _pushed_lately(workspace: Workspace, kernel: Kernel) -> bool:
-    """Whether the last push from here is so fresh that Kaggle may still speak of the session before."""
-    pushes = read_pushes(workspace, kernel)
-    return bool(pushes) and (datetime.now(UTC) - pushes[-1].moment).total_seconds() < FRESH_SECONDS
 
 
 def _to_its_end(connection: Connection, kernel: Kernel, display: Display, redraw: Tell, doubted: int) -> None:

@@ -23,16 +23,18 @@ from typing import Any
 
 DAMAGED, MACHINE = 4, 5  # exit codes, as those of ArtifactRefusal and MachineRefusal
 PACKAGE_INDEX = ("pypi.org", 443)
+FLAGS = {"--expects-earlier": "expects_earlier", "--anew": "anew"}
 
 
 def run_carried(carried: Mapping[str, Any], archive: str) -> int:
     """Unpack the package, install what is missing, run the plan, pack what came out; the exit code.
 
     Args:
-        carried: `version`, `fingerprint` and `sha256` of what is carried, `plan`, `settings`.
+        carried: `version`, `fingerprint` and `sha256` of what is carried; `plan`, `settings`, `expects_earlier` and
+            `anew`, as `script_text` has them.
         archive: base64 of a tar compressed with xz.
     """
-    started = time.time()
+    started = time.time() - age_of_process()
     root = Path(os.environ.get("HISTOBLEND_KAGGLE_ROOT") or "/kaggle")
     python = ".".join(str(part) for part in sys.version_info[:3])
     say(
@@ -42,11 +44,21 @@ def run_carried(carried: Mapping[str, Any], archive: str) -> int:
     if package is None:
         return DAMAGED
     environment = environment_of(package, carried, started)
-    if not complete(package, environment, root):
-        return MACHINE
     settings = [word for one in carried["settings"] for word in ("--set", str(one))]
-    code = session(["run", str(carried["plan"]), *settings], package, environment)
-    return session(["pack", "--exit-code", str(code)], package, environment) or code
+    flags = [word for word, key in FLAGS.items() if carried[key]]
+    code = MACHINE
+    if complete(package, environment, root):
+        code = session(["run", str(carried["plan"]), *settings, *flags], package, environment)
+    return session(["pack", "--exit-code", str(code)], package, environment)
+
+
+def age_of_process() -> float:
+    """Seconds since this process began: in a notebook long before the cell that is run; 0 where it is not known."""
+    try:
+        begun = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - begun / os.sysconf("SC_CLK_TCK"))
+    except (OSError, ValueError, IndexError, AttributeError):
+        return 0.0
 
 
 def say(text: str) -> None:

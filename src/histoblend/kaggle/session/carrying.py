@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import lzma
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
+
+from histoblend.errors import MachineRefusal
 
 PACKAGE = Path(__file__).parents[2]
 SUFFIXES = {".py", ".yaml", ".html", ".css", ".js"}
@@ -34,7 +38,11 @@ class Carried:
 
 
 def carry(configs: Path) -> Carried:
-    """Pack the package this process runs from, its pyproject.toml where there is one, and `configs`."""
+    """Pack the package this process runs from, its pyproject.toml and `configs`.
+
+    Raises:
+        MachineRefusal: what the package requires is not to be found.
+    """
     contents = sorted(_contents(configs))
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as tar:
@@ -52,5 +60,18 @@ def _contents(configs: Path) -> Iterator[tuple[str, bytes]]:
             if path.suffix in SUFFIXES and path.is_file():
                 yield f"{name}/{path.relative_to(top).as_posix()}", path.read_bytes()
     project = PACKAGE.parents[1] / "pyproject.toml"
-    if project.is_file():
-        yield "pyproject.toml", project.read_bytes()
+    yield "pyproject.toml", project.read_bytes() if project.is_file() else _installed_requirements()
+
+
+def _installed_requirements() -> bytes:
+    """A pyproject.toml in small, of an installed package, which has none: the session looks up what it requires."""
+    try:
+        required = metadata.requires("histoblend") or []
+    except metadata.PackageNotFoundError as error:
+        raise MachineRefusal(
+            f"{PACKAGE} has no pyproject.toml above it and is not installed: what it requires is not known.",
+            "a checkout or an installed package",
+            "run from a checkout, or `pip install .` in one.",
+        ) from error
+    own = [one for one in required if "extra ==" not in one]
+    return f"[project]\ndependencies = {json.dumps(own)}\n".encode()

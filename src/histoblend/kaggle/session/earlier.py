@@ -26,6 +26,8 @@ from histoblend.reporting.progress import Display
 from histoblend.training.state_about import saved_epochs
 from histoblend.workspace import Workspace
 
+ANEW = "`histoblend kernel push --anew`, or in a notebook detach it"
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -44,18 +46,26 @@ class Earlier:
 
     Attributes:
         changed: experiments of the plan whose settings are others today; they are not taken along.
+        others: finished tasks of experiments that are not in the plan, on the same folds; they are taken along.
     """
 
     stored: StoredOutput
     finished: int
     epochs: int
     changed: tuple[str, ...] = ()
+    others: int = 0
+
+    @property
+    def left_behind(self) -> int:
+        """Finished tasks of changed experiments."""
+        return sum(name in self.changed for name in self.stored.finished)
 
     @property
     def sentence(self) -> str:
         """How far it came, in words."""
         begun = f" and {self.epochs:,} epochs of unfinished ones" if self.epochs else ""
-        return f"{counted(self.finished, 'finished task')}{begun}"
+        beside = f"; of other experiments {counted(self.others, 'finished task')}" if self.others else ""
+        return f"{counted(self.finished, 'finished task')}{begun}{beside}"
 
     def keeps(self, name: str) -> bool:
         """Whether a file goes along: not of changed experiments, nor what was computed from them."""
@@ -74,13 +84,19 @@ class Earlier:
         )
 
 
-def choose_earlier(found: Sequence[StoredOutput], ground: Ground, display: Display) -> Earlier | None:
+def choose_earlier(
+    found: Sequence[StoredOutput], ground: Ground, display: Display, anew: bool = False
+) -> Earlier | None:
     """The furthest along of those that are whole and of the same run; each other one is told, with the reason.
 
+    Args:
+        anew: finished tasks may be left behind.
+
     Raises:
-        ArtifactRefusal: the only ones that might be are incomplete: to start anew would spend their hours twice.
+        ArtifactRefusal: the only ones that might be are incomplete, or finished tasks would be left behind: to start
+            anew would spend their hours twice.
     """
-    fitting, damaged = [], []
+    fitting, damaged, others = [], [], []
     for stored in found:
         try:
             check_whole(stored)
@@ -91,18 +107,47 @@ def choose_earlier(found: Sequence[StoredOutput], ground: Ground, display: Displ
             fitting.append(look_at(stored, ground))
         except ArtifactRefusal as refusal:
             display.warn(f"Not gone on from {stored.place}: {refusal.found}")
-    if damaged and not fitting:
+            others.append(stored)
+    if damaged and not fitting and not anew:
         raise ArtifactRefusal(
             damaged[0].found,
             damaged[0].expected,
-            "detach it to start anew, or attach the output of an earlier version of the kernel.",
+            f"attach the output of an earlier version of the kernel, or start anew: {ANEW}.",
         )
     for problem in damaged:
         display.warn(f"Left aside: {problem.found}")
-    ordered = sorted(fitting, key=lambda one: (-one.finished, -one.epochs, str(one.stored.place)))
+    ordered = sorted(
+        fitting, key=lambda one: (-one.finished, -one.epochs, -one.others, str(one.stored.place))
+    )
     for other in ordered[1:]:
         display.tell(f"Less far along, so left aside: {other.stored.place} ({other.sentence}).")
-    return ordered[0] if ordered else None
+    chosen = ordered[0] if ordered else None
+    _leave_behind(chosen, others, display, anew)
+    return chosen
+
+
+def _leave_behind(
+    chosen: Earlier | None, others: Sequence[StoredOutput], display: Display, anew: bool
+) -> None:
+    """Say which finished tasks the next session will find no more, or refuse."""
+    if chosen is not None:
+        lost = {chosen.stored.place: chosen.left_behind} if chosen.left_behind else {}
+        why = f"{some(chosen.changed)} had other settings"
+    else:
+        lost = {one.place: len(one.finished) for one in others if one.finished}
+        why = "they are not of this run, as is said above"
+    if not lost:
+        return
+    listed = some([f"{counted(count, 'finished task')} in {place}" for place, count in lost.items()])
+    if not anew:
+        raise ArtifactRefusal(
+            f"This session would leave behind {listed}: {why}. The next one would find them no more.",
+            "the plan, settings and data of the earlier sessions",
+            f"push with those, or under another kernel.slug; or leave them behind: {ANEW}.",
+        )
+    display.warn(
+        f"Left behind, as was asked for: {listed} ({why}). They stay in that output, and nowhere else."
+    )
 
 
 def look_at(stored: StoredOutput, ground: Ground) -> Earlier:
@@ -125,10 +170,12 @@ def look_at(stored: StoredOutput, ground: Ground) -> Earlier:
         for fold in range(ground.plan.folds.count):
             done, behind = _task(stored, f"experiments/{experiment.name}/fold_{fold}", record.fingerprint)
             finished, epochs = finished + done, epochs + behind
-    if not finished and not epochs:
+    planned = {one.name for one in ground.experiments}
+    others = sum(name not in planned for name in stored.finished)
+    if not finished and not epochs and not others:
         what = f"{some(changed)} had other settings" if changed else "no task of this plan was begun"
         raise ArtifactRefusal(f"there is nothing to go on with: {what}.")
-    return Earlier(stored, finished, epochs, tuple(changed))
+    return Earlier(stored, finished, epochs, tuple(changed), others)
 
 
 def _check_same_split(stored: StoredOutput, ground: Ground) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,17 @@ from typing import Any
 from histoblend.config_files import configs_folder, load_plan, plan_experiments
 from histoblend.errors import Refusal, counted, some
 from histoblend.kaggle.session.packing import note_session, pack_output, put_on_top, session_record
-from histoblend.kaggle.session.stored import FOLDER
+from histoblend.kaggle.session.stored import FOLDER, stored_in
+from histoblend.kaggle.session.taking_over import hand_on
 from histoblend.reporting.progress import Display
-from histoblend.workspace import Workspace, kaggle_root, read_json
+from histoblend.workspace import PARTIAL, Workspace, kaggle_root, read_json
 
 
-def finish_session(code: int, display: Display, environment: Mapping[str, str]) -> None:
-    """Pack what there is and say how the session stands.
+def finish_session(code: int, display: Display, environment: Mapping[str, str]) -> int:
+    """Pack what there is and say how the session stands; the exit code for Kaggle.
+
+    That is 0 where finished tasks are handed back, even if the run failed: whether Kaggle mounts the output of a
+    version that failed is documented nowhere, and the next session needs it. session.json says that it failed.
 
     Args:
         code: exit code of the run.
@@ -23,7 +28,11 @@ def finish_session(code: int, display: Display, environment: Mapping[str, str]) 
     Raises:
         MachineRefusal: the disk is full; nothing is lost.
     """
-    working = kaggle_root(environment) / "working"
+    root = kaggle_root(environment)
+    working = root / "working"
+    for cut in working.glob(f"{PARTIAL}*"):  # a copy that was not completed; Kaggle would keep it
+        shutil.rmtree(cut) if cut.is_dir() else cut.unlink()
+    hand_on(working, root / "input", display)
     record = session_record(working)
     record = note_session(working, {"exit_code": code, **standing(working, record, code, environment)})
     put_on_top(working)
@@ -38,6 +47,14 @@ def finish_session(code: int, display: Display, environment: Mapping[str, str]) 
     display.tell(
         f"Session {record['state']}. Handed back: {packed}; beside it {some(sorted(beside(working)), 8)}."
     )
+    stored = stored_in(working)
+    if not (code and stored and stored.finished):
+        return code
+    display.warn(
+        f"THE RUN FAILED with exit code {code}: the lines above say why. This version counts as complete on Kaggle all "
+        f"the same, so that the next session finds its {counted(len(stored.finished), 'finished task')}."
+    )
+    return 0
 
 
 def beside(working: Path) -> list[str]:
@@ -68,10 +85,11 @@ def unfinished(working: Path, record: Mapping[str, Any], environment: Mapping[st
     configs = configs_folder(environment)
     plan = load_plan(str(record.get("plan")), configs, record.get("settings", ()))
     experiments = plan_experiments(plan, configs)
-    workspace = Workspace(working / FOLDER)
+    stored = stored_in(working)  # packed where a cell that is run again stopped at once
+    names = stored.names if stored else set()
     tasks = [(one.name, fold) for one in experiments for fold in range(plan.folds.count)]
     return [
         f"{name} fold {fold}"
         for name, fold in tasks
-        if not workspace.experiment(name).task(fold).done.exists()
+        if f"experiments/{name}/fold_{fold}/done.json" not in names
     ]

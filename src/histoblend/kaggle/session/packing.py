@@ -4,11 +4,13 @@ The run works in working/histoblend-output, because Kaggle keeps working/ and no
 session that was killed at its twelfth hour is not documented, but if it does, what was finished lies there. Packing
 follows, for Kaggle refuses outputs of very many files and older clients fetch the first page alone. Each file is
 removed as soon as its copy in the tar is complete: packing needs room for the largest file, not for all of them again;
-where it is cut, tar and folder together are the output still, and are read as such (`stored`).
+where it is cut, tar and folder together are the output still, and are read as such (`stored`). Hence a tar that is
+there already is only ever appended to.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import tarfile
 from collections.abc import Mapping
@@ -19,12 +21,13 @@ from histoblend.kaggle.session.stored import (
     ARCHIVE,
     FOLDER,
     RECORD,
+    StoredOutput,
     check_whole,
     output_files,
     stored_in,
     whole_hash,
 )
-from histoblend.workspace import PARTIAL, Workspace, read_json, storage_errors, write_json
+from histoblend.workspace import atomic_write, read_json, storage_errors, write_json
 
 ON_TOP = {
     "submission.csv": "submission.csv",
@@ -65,15 +68,15 @@ def pack_output(working: Path) -> dict[str, Any] | None:
     Raises:
         MachineRefusal: the disk is full; nothing is lost, tar and folder are the output together.
     """
-    workspace = Workspace(working / FOLDER)
-    names = output_files(workspace.folder)
-    if not names:
+    folder, archive = working / FOLDER, working / ARCHIVE
+    stored = stored_in(working)
+    if stored is None or not output_files(folder):
         return None
+    names = stored.names  # of a tar that is there too: packing was cut before
     note_session(working, {"files": len(names), "archive": None})
-    archive = working / ARCHIVE
     with storage_errors(archive):
-        move_into_tar(workspace.folder, names, archive)
-        shutil.rmtree(workspace.folder)  # a lock, what was half written, empty folders
+        move_into_tar(stored, folder, archive)
+        shutil.rmtree(folder)  # a lock, what was half written, empty folders
     about = {
         "name": ARCHIVE,
         "bytes": archive.stat().st_size,
@@ -84,27 +87,50 @@ def pack_output(working: Path) -> dict[str, Any] | None:
     return about
 
 
-def move_into_tar(folder: Path, names: list[str], archive: Path) -> None:
-    """Append each file to the tar and remove it once its copy is complete."""
-    with archive.open("wb") as stream, tarfile.open(fileobj=stream, mode="w") as tar:
-        for name in names:
-            tar.add(folder / name, f"{FOLDER}/{name}", recursive=False)
-            stream.flush()
-            (folder / name).unlink()
+def move_into_tar(stored: StoredOutput, folder: Path, archive: Path) -> None:
+    """Append each loose file after the last whole one in the tar; remove it once its copy is complete."""
+    ends = [member.offset_data + member.size for member in stored.members.values()]
+    with archive.open("ab") as stream:
+        stream.truncate(-(-max(ends, default=0) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE)
+        stream.seek(0, os.SEEK_END)
+        with tarfile.open(fileobj=stream, mode="w") as tar:
+            for name in output_files(folder):
+                tar.add(folder / name, f"{FOLDER}/{name}", recursive=False)
+                stream.flush()
+                (folder / name).unlink()
 
 
 def gather(working: Path) -> None:
-    """Make a loose folder of an earlier run's tar in the same working folder: a notebook's cell run again."""
+    """Make a loose folder of an earlier run's tar in the same working folder: a notebook's cell run again.
+
+    File by file from the tar's end, which is cut off behind each: at any moment tar and folder together are whole,
+    and take the room of one. What was only handed on is dropped: it is still among the inputs, and chosen there anew.
+    """
     archive, folder = working / ARCHIVE, working / FOLDER
-    if not archive.exists():
+    if session_record(working).get("handed_on"):
+        shutil.rmtree(folder, ignore_errors=True)
+    elif archive.exists():
+        _unpack_in_place(working, folder, archive)
+    else:
         return
+    archive.unlink(missing_ok=True)
+    note_session(working, {"archive": None, "files": None, "handed_on": None})
+
+
+def _unpack_in_place(working: Path, folder: Path, archive: Path) -> None:
     stored = stored_in(working)
     assert stored is not None
     check_whole(stored)
-    temporary = working / f"{PARTIAL}-{FOLDER}"
-    shutil.rmtree(temporary, ignore_errors=True)
-    stored.copy(temporary)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.replace(folder)
-    archive.unlink()
-    note_session(working, {"archive": None, "files": None})
+    loose = set(output_files(folder))  # of packing that was cut: it wins over what the tar holds
+    note_session(working, {"archive": None, "files": len(stored.names)})
+    last_first = sorted(stored.members.items(), key=lambda item: -item[1].offset)
+    with storage_errors(folder), archive.open("r+b") as stream:
+        for name, member in last_first:
+            if name not in loose:
+                with (
+                    stored.open(name) as packed,
+                    atomic_write(folder / name) as temporary,
+                    temporary.open("wb") as target,
+                ):
+                    shutil.copyfileobj(packed, target, 1 << 20)
+            stream.truncate(member.offset)

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 from histoblend.config_files import configs_folder, plan_experiments
 from histoblend.data.pack import pack
-from histoblend.errors import some
+from histoblend.errors import ArtifactRefusal, some
 from histoblend.execution.device import processor_count
-from histoblend.kaggle.session.earlier import Earlier, Ground, choose_earlier
+from histoblend.kaggle.session.earlier import Ground, choose_earlier
 from histoblend.kaggle.session.packing import gather, note_session
-from histoblend.kaggle.session.stored import FOLDER, StoredOutput, find_stored
+from histoblend.kaggle.session.stored import FOLDER, find_stored
+from histoblend.kaggle.session.taking_over import take_over
 from histoblend.pipeline import run
 from histoblend.preparation import Request, chosen
 from histoblend.reporting.progress import Display
-from histoblend.workspace import PARTIAL, Workspace, kaggle_root, scratch_folder, write_json
+from histoblend.workspace import Workspace, kaggle_root, scratch_folder
 
 
 @dataclass(frozen=True)
 class SessionRequest:
-    """What the script carries for its run."""
+    """What the script carries for its run.
+
+    Attributes:
+        expects_earlier: `kernel push` knew of an earlier output: without it nothing is trained.
+        anew: finished tasks of other settings, folds or data may be left behind, and none need be there.
+    """
 
     plan: str
     settings: tuple[str, ...] = ()
+    expects_earlier: bool = False
+    anew: bool = False
 
 
 def run_session(request: SessionRequest, display: Display, environment: Mapping[str, str]) -> None:
@@ -54,30 +61,47 @@ def run_session(request: SessionRequest, display: Display, environment: Mapping[
             f"Going on with what lies in {workspace.folder}; earlier outputs among the inputs are not looked at."
         )
     else:
-        go_on(asked, workspace, display, environment)
+        go_on(request, asked, workspace, display, environment)
     run(asked, display, environment)
 
 
-def go_on(asked: Request, workspace: Workspace, display: Display, environment: Mapping[str, str]) -> None:
-    """Copy the furthest output of the same run among the inputs into the working folder, if there is one."""
+def go_on(
+    request: SessionRequest,
+    asked: Request,
+    workspace: Workspace,
+    display: Display,
+    environment: Mapping[str, str],
+) -> None:
+    """Copy the furthest output of the same run among the inputs into the working folder, if there is one.
+
+    Raises:
+        ArtifactRefusal: there is none although there should be, or finished tasks would be left behind.
+    """
     mounts = kaggle_root(environment) / "input"
     found = find_stored(mounts) if mounts.is_dir() else []
-    if not found:
-        display.tell(f"No earlier output among the inputs ({mounts}): this session starts anew.")
-        return
-    display.tell(f"Earlier outputs among the inputs: {some([one.place for one in found])}.")
-    ground = ground_of(asked, workspace, display, environment)
-    earlier = choose_earlier(found, ground, display) if ground else None
-    if earlier is None:
-        display.warn("None of them is of this run: this session starts anew.")
-        return
-    take_over(earlier, workspace)
-    display.tell(f"Going on from {earlier.stored.place}: {earlier.sentence}.")
-    if earlier.changed:
-        display.warn(
-            f"Its {some(earlier.changed)} had other settings: left out, trained anew. They stay in the earlier "
-            "version's output on Kaggle, and nowhere else."
-        )
+    if found:
+        display.tell(f"Earlier outputs among the inputs: {some([one.place for one in found])}.")
+        ground = ground_of(asked, workspace, display, environment)
+        if ground is None:
+            return
+        if earlier := choose_earlier(found, ground, display, request.anew):
+            take_over(earlier, workspace)
+            display.tell(f"Going on from {earlier.stored.place}: {earlier.sentence}.")
+            return
+    if request.expects_earlier and not request.anew:
+        raise _nothing_to_go_on_with(mounts)
+    display.tell(f"No earlier output of this run among the inputs ({mounts}): this session starts anew.")
+
+
+def _nothing_to_go_on_with(mounts: Path) -> ArtifactRefusal:
+    return ArtifactRefusal(
+        f"No output among the inputs ({mounts}) can be gone on with, and this session was sent to go on with one: to "
+        "start anew would spend GPU hours on the same work twice.",
+        "the output of the kernel's last session",
+        "fetch an earlier version's output (`histoblend kernel pull`, or from Kaggle's page) and mount it: `histoblend "
+        "assets push --output FOLDER`, such as output/kernels/1, then `histoblend kernel push`. To start anew: "
+        "`histoblend kernel push --anew`.",
+    )
 
 
 def ground_of(
@@ -92,25 +116,3 @@ def ground_of(
         scratch = scratch_folder(workspace, environment)
         packed = pack(source.competition, scratch, processor_count(), count, plan.data)
     return Ground(plan, plan_experiments(plan, configs), source.competition, packed.fingerprint)
-
-
-def take_over(earlier: Earlier, workspace: Workspace) -> None:
-    """Copy an earlier output to where this session works; a copy that is cut is no output."""
-    temporary = workspace.folder.with_name(f"{PARTIAL}-{FOLDER}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    earlier.stored.copy(temporary, earlier.keeps)
-    write_json(
-        Workspace(temporary).earlier_output, provenance(earlier.stored) | {"finished": earlier.finished}
-    )
-    shutil.rmtree(workspace.folder, ignore_errors=True)  # empty: a run's record would have been gone on with
-    temporary.replace(workspace.folder)
-
-
-def provenance(stored: StoredOutput) -> dict[str, Any]:
-    """What is kept of where an earlier output came from."""
-    said = stored.record.get("archive") or {}
-    about = {
-        key: stored.record[key] for key in ("plan", "settings", "package", "started") if key in stored.record
-    }
-    where = {"kind": "earlier output", "path": str(stored.archive or stored.loose)}
-    return {**where, "sha256": said.get("sha256"), "bytes": said.get("bytes"), "session": about}

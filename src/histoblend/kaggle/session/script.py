@@ -6,7 +6,9 @@ import base64
 import inspect
 import shlex
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import histoblend
 from histoblend.config_files import load_plan, plan_experiments
@@ -19,13 +21,17 @@ LIMIT = 1_000_000
 LINE = 100
 
 
-def script_text(plan: str, settings: tuple[str, ...], configs: Path) -> str:
+def script_text(
+    plan: str, settings: tuple[str, ...], configs: Path, *, goes_on: bool = False, anew: bool = False
+) -> str:
     """The whole script that runs `plan` on Kaggle: the same package, configs and words give the same text.
 
     Args:
         plan: plan by name.
         settings: ``key=value`` as after ``--set``.
         configs: the configs folder that goes along.
+        goes_on: an earlier output is mounted: a session that finds none it can use refuses, at once.
+        anew: finished tasks of another plan, other settings or folds may be left behind.
 
     Raises:
         ConfigRefusal: there is no such plan, or a setting does not fit it.
@@ -33,7 +39,8 @@ def script_text(plan: str, settings: tuple[str, ...], configs: Path) -> str:
     """
     _check_plan(plan, settings, configs)
     carried = carry(configs)
-    text = _assembled(plan, settings, carried)
+    about = {"plan": plan, "settings": list(settings), "expects_earlier": goes_on, "anew": anew}
+    text = _assembled(about, _header(plan, settings, carried), carried)
     if len(text.encode()) > LIMIT:
         raise _too_large(len(text.encode()), carried)
     return text
@@ -49,20 +56,19 @@ def _check_plan(plan: str, settings: tuple[str, ...], configs: Path) -> None:
     plan_experiments(load_plan(plan, configs, settings), configs)
 
 
-def _assembled(plan: str, settings: tuple[str, ...], carried: Carried) -> str:
+def _assembled(asked: Mapping[str, Any], header: str, carried: Carried) -> str:
     about = {
         "version": histoblend.__version__,
         "fingerprint": carried.fingerprint,
         "sha256": carried.sha256,
-        "plan": plan,
-        "settings": list(settings),
+        **asked,
     }
     listed = "\n".join(f"    {key!r}: {value!r}," for key, value in about.items())
     encoded = base64.b64encode(carried.archive).decode()
     lines = "\n".join(encoded[start : start + LINE] for start in range(0, len(encoded), LINE))
     return "\n".join(
         [
-            _header(plan, settings, carried),
+            header,
             inspect.getsource(bootstrap),
             f"\nCARRIED = {{\n{listed}\n}}",
             f'ARCHIVE = """\n{lines}\n"""\n',

@@ -39,6 +39,8 @@ class StoredOutput:
     archive: Path | None
     loose: Path | None
     record: dict[str, Any] = field(default_factory=dict, hash=False, compare=False)
+    damaged_record: str = ""
+    """What is wrong with its session.json, where that cannot be read."""
 
     @functools.cached_property
     def members(self) -> dict[str, tarfile.TarInfo]:
@@ -50,6 +52,24 @@ class StoredOutput:
         """Every file of the output, by its name inside the output folder."""
         loose = output_files(self.loose) if self.loose else []
         return {*self.members, *loose}
+
+    @functools.cached_property
+    def finished(self) -> list[str]:
+        """The experiment of each finished task, of whatever plan and settings."""
+        paths = map(PurePosixPath, self.names)
+        return sorted(path.parts[1] for path in paths if path.match("experiments/*/fold_*/done.json"))
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What is kept of where it came from: of the session that made it, where another one handed it on."""
+        if handed_on := self.record.get("handed_on"):
+            return dict(handed_on)
+        said = self.record.get("archive") or {}
+        about = {
+            key: self.record[key] for key in ("plan", "settings", "package", "started") if key in self.record
+        }
+        where = {"kind": "earlier output", "path": str(self.archive or self.loose)}
+        return {**where, "sha256": said.get("sha256"), "bytes": said.get("bytes"), "session": about}
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
@@ -101,11 +121,13 @@ def stored_in(place: Path) -> StoredOutput | None:
     """The output that lies in this very folder; None if there is none."""
     archive, loose = place / ARCHIVE, place / FOLDER
     if _is_output(place):
-        return StoredOutput(place, None, place, _record(place.parent) if place.name == FOLDER else {})
+        return StoredOutput(place, None, place, *(_record(place.parent) if place.name == FOLDER else ()))
     packed = archive.is_file()
     if not packed and not (loose.is_dir() and (_is_output(loose) or (place / RECORD).is_file())):
         return None
-    return StoredOutput(place, archive if packed else None, loose if loose.is_dir() else None, _record(place))
+    return StoredOutput(
+        place, archive if packed else None, loose if loose.is_dir() else None, *_record(place)
+    )
 
 
 def find_stored(top: Path) -> list[StoredOutput]:
@@ -119,6 +141,8 @@ def check_whole(stored: StoredOutput) -> None:
     Raises:
         ArtifactRefusal: a tar was cut or changed, or files are missing.
     """
+    if stored.damaged_record:
+        raise _incomplete(stored, stored.damaged_record)
     said = stored.record.get("archive")
     if stored.archive is not None and (said or not stored.record):
         size = stored.archive.stat().st_size
@@ -199,12 +223,16 @@ def _is_worth(place: Path) -> bool:
     return place.name not in PICTURES and not (place / "train_labels.csv").exists()
 
 
-def _record(place: Path) -> dict[str, Any]:
+def _record(place: Path) -> tuple[dict[str, Any], str]:
+    """Content of session.json, and what is wrong with it: one of many inputs stops nobody before it is chosen."""
     path = place / RECORD
     if not path.is_file():
-        return {}
-    content = read_json(path)
-    return content if isinstance(content, dict) else {}
+        return {}, ""
+    try:
+        content = read_json(path)
+    except ArtifactRefusal as refusal:
+        return {}, refusal.found.rstrip(".")
+    return (content, "") if isinstance(content, dict) else ({}, f"{path} holds no record")
 
 
 def _members(archive: Path) -> Iterator[tuple[str, tarfile.TarInfo]]:

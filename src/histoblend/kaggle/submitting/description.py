@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from histoblend.errors import ConfigRefusal
 
 LONGEST = 200
-"""Letters. Kaggle does not say how many it keeps; this is what its list shows whole."""
+"""Letters. Kaggle does not say how many it keeps: the mark stands first, where no cut reaches it."""
 LONGEST_MESSAGE = 80
 HASH_LETTERS = 10
 MARK = re.compile(r"\bhb-([0-9a-f]{10})-(\d{8}T\d{6}Z)\b")
@@ -47,11 +47,11 @@ def unused_mark(file_hash: str, began: datetime, taken: Collection[str]) -> str:
 
 
 def described(name: str, scored: CrossValidation, message: str, mark: str) -> str:
-    """Name, cross-validation, the user's word and the mark, in at most `LONGEST` letters: the name is cut first."""
-    rest = [part for part in (str(scored), message, mark) if part]
-    room = LONGEST - sum(len(part) + 3 for part in rest)
+    """The mark, name, cross-validation and the user's word, in at most `LONGEST` letters: the name is cut first."""
+    rest = [part for part in (str(scored), message) if part]
+    room = LONGEST - len(mark) - 3 - sum(len(part) + 3 for part in rest)
     shown = name if len(name) <= room else f"{name[: room - 1]}…"
-    return " | ".join([shown, *rest])
+    return " | ".join([mark, shown, *rest])
 
 
 def checked_message(message: str) -> str:
@@ -76,6 +76,12 @@ def mark_of(description: str) -> str:
     return found.group() if found else ""
 
 
+def began_by(description: str) -> datetime | None:
+    """When the attempt began, as the mark says it; None where there is none."""
+    found = MARK.search(description)
+    return datetime.strptime(found[2], TIME).replace(tzinfo=UTC) if found else None
+
+
 def is_of_file(description: str, file_hash: str) -> bool:
     """Whether a description says that these very bytes were submitted."""
     found = MARK.search(description)
@@ -87,7 +93,7 @@ def told_by(description: str) -> tuple[str, CrossValidation]:
     if not mark_of(description):
         return "", CrossValidation()
     found = SCORED.search(description)
-    name = description.split(" | ")[0]
+    name = (*description.split(" | "), "")[1]
     if found is None:
         return name, CrossValidation()
     return name, CrossValidation(*(math.nan if part is None else float(part) for part in found.groups()))

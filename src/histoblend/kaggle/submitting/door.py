@@ -1,12 +1,16 @@
-"""What stops a submission before anybody is asked: synthetic patches, and what the doctor finds wrong."""
+"""What stops a submission before anybody is asked: synthetic patches, plain labels, and what the doctor finds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
+
 from histoblend.artifacts.forms import RunNote, read_form
 from histoblend.checking import CheckRequest, check_submission_file
+from histoblend.competition.leak_check import refuse_hard_answers
+from histoblend.competition.leaked_labels import labelled_test_ids
 from histoblend.competition.locate import locate
 from histoblend.competition.synthetic import is_synthetic
 from histoblend.config_files import configs_folder
@@ -53,20 +57,32 @@ def _of_drawn(record: Path) -> bool:
 def pass_doctor(
     entry: Entry, request: SubmitRequest, display: Display, environment: Mapping[str, str]
 ) -> None:
-    """Let the doctor look at the file; a reason (`request.force`) overrides what is found wrong.
+    """Let the doctor and the leak guard look at the file; a reason (`request.force`) overrides what they find.
 
     Raises:
-        ArtifactRefusal: it would be refused or score wrongly.
+        ArtifactRefusal: it would be refused or score wrongly, or its answers are plain labels.
     """
     known = entry.workspace.run_record.exists() or entry.workspace.folds.exists()
     output = entry.workspace.folder if known or request.output is not None else None
     code = check_submission_file(CheckRequest(entry.path, None, request.data, output), display, environment)
-    if code == 0:
+    if request.force:
+        display.warn(f"Forced, because: {request.force}.")
         return
-    if not request.force:
+    _refuse_plain_labels(entry.path)
+    if code != 0:
         raise ArtifactRefusal(
             f"{entry.path} is not submitted: the doctor's findings stand above.",
             "a file that nothing wrong is found with",
             "mend it; or, if the doctor errs: --force 'why', which the ledger keeps.",
         )
-    display.warn(f"Forced, because: {request.force}.")
+
+
+def _refuse_plain_labels(path: Path) -> None:
+    """Refuse what the leak guard takes for labels; what is no table is left to the doctor."""
+    try:
+        table = pd.read_csv(path, usecols=["id", "label"], dtype=str, keep_default_na=False)
+    except ValueError:
+        return
+    labelled = labelled_test_ids(table, pd.Series([], dtype=str), table["id"])
+    if labelled:
+        refuse_hard_answers(path, len(labelled), len(table))

@@ -7,15 +7,19 @@ from datetime import UTC, datetime
 
 from histoblend.kaggle.competitions import ListedSubmission
 from histoblend.kaggle.submitting.entry import Entry
+from histoblend.ledger import score_word
+from histoblend.ledger_file import GROUND
 
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def line_of(entry: Entry, description: str, began: datetime, reason: str = "") -> dict[str, str]:
-    """The attempt to send `entry`, its outcome open."""
+def line_of(
+    entry: Entry, description: str, began: datetime, forced: str = "", again: str = ""
+) -> dict[str, str]:
+    """The attempt to send `entry`, its outcome open, with the user's reasons."""
     scored = entry.scored
     return {
-        "when": began.astimezone(UTC).strftime(TIME),
+        "when": written(began),
         "name": entry.name,
         "file": str(entry.path),
         "file_hash": entry.file_hash,
@@ -26,7 +30,9 @@ def line_of(entry: Entry, description: str, began: datetime, reason: str = "") -
         "auc_low": _digits(scored.low),
         "auc_high": _digits(scored.high),
         "status": "sending",
-        "forced": reason,
+        "forced": forced,
+        "again": again,
+        **{key: str((entry.metrics.about if entry.metrics else {}).get(key) or "") for key in GROUND},
     }
 
 
@@ -37,8 +43,13 @@ def line_of_listed(entry: Entry, one: ListedSubmission) -> dict[str, str]:
         **line_of(entry, one.description, one.date),
         "status": one.status,
         "ref": str(one.ref),
-        **{column: "" if score is None else repr(score) for column, score in known.items()},
+        **{column: score_word(score) for column, score in known.items()},
     }
+
+
+def written(when: datetime) -> str:
+    """A moment as the ledger has it."""
+    return when.astimezone(UTC).strftime(TIME)
 
 
 def _digits(number: float) -> str:

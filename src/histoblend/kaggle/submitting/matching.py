@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from histoblend.kaggle.competitions import ListedSubmission
 from histoblend.kaggle.submitting.description import mark_of
-from histoblend.ledger import Submission
+from histoblend.ledger import Submission, score_word
 
 NEAR = 5e-6  # of scores: Kaggle lists five digits
 
@@ -98,6 +98,6 @@ def completed(line: Submission, one: ListedSubmission) -> dict[str, str]:
         cells["when"] = one.date.strftime("%Y-%m-%dT%H:%M:%SZ")
     for column in ("public_score", "private_score"):
         known, written = getattr(one, column), getattr(line, column)
-        if known is not None and not (abs(written - known) < NEAR):
-            cells[column] = repr(known)
+        if (word := score_word(known)) and not (known is not None and abs(written - known) < NEAR):
+            cells[column] = word
     return cells

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from histoblend.config_files import configs_folder
 from histoblend.config_kaggle import load_kaggle_settings
-from histoblend.errors import ArtifactRefusal, ServiceRefusal, counted
+from histoblend.errors import ArtifactRefusal, MachineRefusal, ServiceRefusal, counted
 from histoblend.kaggle.competitions import ListedSubmission
 from histoblend.kaggle.connection import connect
 from histoblend.kaggle.submitting.desk import Desk
@@ -14,7 +15,7 @@ from histoblend.kaggle.submitting.matching import matched
 from histoblend.kaggle.submitting.printed import printed_submissions
 from histoblend.kaggle.submitting.request import SubmissionsRequest
 from histoblend.kaggle.submitting.rows import Row, agreements, rows_of
-from histoblend.ledger import load_ledger, read_submissions
+from histoblend.ledger import read_submissions
 from histoblend.preparation import default_output
 from histoblend.pulled import home_of
 from histoblend.reporting.progress import Display
@@ -33,7 +34,6 @@ def show_submissions(
 
     Raises:
         ArtifactRefusal: the ledger is broken, or there is neither a ledger nor a way to ask Kaggle.
-        MachineRefusal: it cannot be written.
     """
     root = request.output or default_output(configs_folder(environment).parent, environment)
     ledger = home_of(Workspace(root.absolute())).ledger
@@ -52,16 +52,21 @@ def show_submissions(
             raise
         display.warn(f"Kaggle could not be asked, so this is the ledger as it stands. {refusal}")
     else:
-        if ledger.exists() and (changed := desk.complete_all(listed)):
-            display.tell(f"{counted(changed, 'line')} of {ledger} completed with what Kaggle says.")
-    text = load_ledger(ledger)
+        _complete(ledger, desk, listed, display)
     rows = rows_of(matched(read_submissions(ledger), listed))
     _show(rows, settings.competition, display)
-    if text.torn:
-        display.warn(
-            f"Line {text.torn} of {ledger} was cut off while it was written; its last cell is not read."
-        )
     return rows
+
+
+def _complete(ledger: Path, desk: Desk, listed: Sequence[ListedSubmission], display: Display) -> None:
+    """What is shown is right without it, so a ledger that cannot be written is no reason to show nothing."""
+    try:
+        changed = desk.complete_all(listed) if ledger.exists() else 0
+    except MachineRefusal as refusal:
+        display.warn(f"The ledger is left as it stands. {refusal}")
+        return
+    if changed:
+        display.tell(f"{counted(changed, 'line')} of {ledger} completed with what Kaggle says.")
 
 
 def _show(rows: Sequence[Row], competition: str, display: Display) -> None:

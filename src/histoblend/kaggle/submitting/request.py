@@ -15,8 +15,9 @@ class SubmitRequest:
         data: the data folder whose ids are to be submitted.
         message: a word of the user's in the description.
         yes: no question before a slot is spent.
-        force: why it is submitted although the doctor refuses it, or although its bytes were submitted before.
+        force: why it is submitted although the doctor refuses it.
         wait: for the score.
+        again: why bytes that Kaggle has scored, or could not score, are sent once more.
     """
 
     what: str | None = None
@@ -26,6 +27,7 @@ class SubmitRequest:
     yes: bool = False
     force: str = ""
     wait: bool = True
+    again: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import pandas as pd
 from histoblend.kaggle.submitting.description import CrossValidation, told_by
 from histoblend.kaggle.submitting.matching import Pair
 from histoblend.leaderboard import agreement
-from histoblend.ledger_file import SCORES
+from histoblend.ledger import score_word
+from histoblend.ledger_file import GROUND, SCORES
 
 STATES = {
     "sending": "its fate is not known: the same `histoblend submit` looks for it",
@@ -27,6 +28,7 @@ class Row:
         when: UTC, as ISO 8601 says it; empty where it is not known.
         elsewhere: Kaggle lists it and the ledger does not have it.
         trouble: why there is no score, in words.
+        ground: fingerprints of data and folds, empty where they are not known.
     """
 
     when: str
@@ -37,6 +39,7 @@ class Row:
     status: str
     elsewhere: bool = False
     trouble: str = ""
+    ground: tuple[str, str] = ("", "")
 
 
 def rows_of(pairs: Sequence[Pair]) -> list[Row]:
@@ -57,8 +60,18 @@ def _of_line(pair: Pair) -> Row:
         line.public_score,
         line.private_score,
         line.status or ("complete" if line.scored else ""),
-        trouble=f"Kaggle could not score it: {error}" if error else STATES.get(line.status, ""),
+        trouble=f"Kaggle could not score it: {error}" if error else _trouble(pair),
+        ground=(line.data_fingerprint, line.folds_fingerprint),
     )
+
+
+def _trouble(pair: Pair) -> str:
+    """Why a line has no score."""
+    if pair.listed is not None:
+        scores = (pair.listed.public_score, pair.listed.private_score)
+        if strange := [f"{one}" for one in scores if one is not None and not score_word(one)]:
+            return f"Kaggle lists the score {' and '.join(strange)}, which is no AUC, so it is not entered"
+    return STATES.get(pair.line.status, "") if pair.line is not None else ""
 
 
 def _made_elsewhere(pair: Pair) -> Row:
@@ -86,8 +99,11 @@ def _made_elsewhere(pair: Pair) -> Row:
 def agreements(rows: Sequence[Row]) -> list[str]:
     """How CV and each leaderboard agree, a sentence each; the same sent twice counts once, as it was scored last."""
     table = pd.DataFrame(
-        [(row.name, "complete", row.scored.auc, row.public_score, row.private_score, "", "") for row in rows],
-        columns=["name", "status", "auc_pooled", *SCORES, "data_fingerprint", "folds_fingerprint"],
+        [
+            (row.name, "complete", row.scored.auc, row.public_score, row.private_score, *row.ground)
+            for row in rows
+        ],
+        columns=["name", "status", "auc_pooled", *SCORES, *GROUND],
     )
     known = table[table["auc_pooled"].notna()]
     answered = [(column, known[known[column].notna()]) for column in SCORES]

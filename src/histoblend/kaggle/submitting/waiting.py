@@ -14,23 +14,28 @@ from histoblend.reporting.progress import Display, duration
 
 POLLS = 120  # with 15 seconds between them: half an hour
 SAID_EVERY = 4  # polls, where there is no terminal
-LATER = "the ledger has it as pending: `histoblend submissions` fetches the score, the same command goes on waiting."
+LATER = "The ledger has it as pending: `histoblend submissions` fetches the score, the same command goes on waiting."
 
 
 def wait_for_score(first: ListedSubmission, desk: Desk) -> ListedSubmission:
     """The submission as it is listed once it is scored, or once Kaggle could not score it.
 
     Raises:
-        ServiceRefusal: the list cannot be had, or there is no score after `POLLS` looks.
+        ServiceRefusal: the list cannot be had, and that will not pass; or there is no score after `POLLS` looks.
     """
     if first.status != "pending":
         return first
-    started = time.monotonic()
+    started, poll = time.monotonic(), desk.connection.patience.poll_seconds
+    pause = poll
     desk.display.tell("Waiting for the score. Ctrl-C leaves it to `histoblend submissions`.")
     with _progress(desk.display) as say:
         for number in range(1, POLLS + 1):
-            time.sleep(desk.connection.patience.poll_seconds)
-            found = _asked(first, desk)
+            time.sleep(pause)
+            try:
+                found, pause = desk.row(lambda one: one.ref == first.ref) or first, poll
+            except CallFailure as failure:
+                found, pause = first, _pause_after(failure, (POLLS - number) * poll, poll)
+                desk.display.tell(f"{failure.found} Still waiting.")
             if found.status != "pending":
                 return found
             say(f"Not scored yet after {duration(time.monotonic() - started)}, asked {number} times.", number)
@@ -41,12 +46,16 @@ def wait_for_score(first: ListedSubmission, desk: Desk) -> ListedSubmission:
     )
 
 
-def _asked(first: ListedSubmission, desk: Desk) -> ListedSubmission:
-    try:
-        listed = desk.listed()
-    except CallFailure as failure:
-        raise ServiceRefusal(f"{failure.found}", failure.expected, LATER) from failure
-    return next((one for one in listed if one.ref == first.ref), first)
+def _pause_after(failure: CallFailure, left: float, poll: float) -> float:
+    """Seconds until the next look: what passes counts as a look without a score.
+
+    Raises:
+        ServiceRefusal: it does not pass, or Kaggle asks to wait for longer than is `left`.
+    """
+    asked = failure.retry_after or 0
+    if not failure.passing or asked > left:
+        raise ServiceRefusal(failure.found, failure.expected, f"{failure.remedy}\n{LATER}") from failure
+    return max(asked, poll)
 
 
 @contextmanager

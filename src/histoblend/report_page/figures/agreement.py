@@ -1,4 +1,4 @@
-"""Cross-validation against the leaderboard: every submission as a point, and the line where both agree."""
+"""Cross-validation against the leaderboard: all that was scored, a point each, and the line where both agree."""
 
 from __future__ import annotations
 
@@ -145,8 +145,8 @@ def _caption(points: Sequence[Answered], boards: Sequence[str]) -> str:
     above = sum(getattr(one, boards[0]) > one.auc for one in points)
     known = sum(np.isfinite(getattr(one, boards[0])) for one in points)
     lines = [
-        "Each submission by its AUC here; the bar is the 95 % interval of that. On the dashed line both would be the "
-        f"same: {above} of {known} lie above it by the {boards[0]} score."
+        "The last scored submission of each name by its AUC here; the bar is the 95 % interval of that. On the "
+        f"dashed line both would be the same: {above} of {known} lie above it by the {boards[0]} score."
     ]
     if any(one.apart for one in points):
         lines.append("Hollow: made on other data or folds, whose AUC here does not compare with the rest.")
