@@ -83,7 +83,9 @@ def printed(command: str, project: Path, environment: dict[str, str]) -> str:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    text = done.stdout.replace(str(project), "~/histoblend").replace(str(project.parent / "kaggle"), "/kaggle")
+    text = done.stdout.replace(str(project), "~/histoblend").replace(
+        str(project.parent / "kaggle"), "/kaggle"
+    )
     lines = shortened([line.rstrip() for line in text.rstrip().splitlines()])
     return "\n".join(lines + ([f"(exit code {done.returncode})"] if done.returncode else []))
 

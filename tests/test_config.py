@@ -123,6 +123,7 @@ def test_settings_go_to_the_plan_or_to_every_experiment(toy_configs: Path):
         ("tta.x=5", "tta"),
         ("folds=[", "folds"),
         ("budget=soon", "not a duration"),
+        ("budget=0s", "no time for anything"),
         ("seeds=[0, 0]", "seeds"),
         ("experiments=[first, first]", "experiments"),
     ],

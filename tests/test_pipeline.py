@@ -15,6 +15,7 @@ from histoblend.blending.rules import RULES
 from histoblend.competition.source import Source
 from histoblend.errors import ArtifactRefusal, ConfigRefusal, DataRefusal, MachineRefusal
 from histoblend.evaluation.auc import percentile_ranks
+from histoblend.execution.failures import TaskError
 from histoblend.pipeline import run
 from histoblend.preparation import Request, fitting_plan
 from histoblend.reporting.progress import Display
@@ -254,7 +255,7 @@ def test_a_change_before_the_first_task_is_no_change(finished: Path, toy: Path):
     assert set(ranking["name"]) >= {"first", "second"}
 
 
-def test_a_task_that_fails_stops_the_run_and_keeps_the_others(
+def test_a_task_that_fails_ends_its_experiment_and_the_others_are_blended(
     toy: Path, tmp_path: Path, toy_configs: Path, monkeypatch: pytest.MonkeyPatch
 ):
     from histoblend.training import network_task
@@ -262,19 +263,21 @@ def test_a_task_that_fails_stops_the_run_and_keeps_the_others(
     fit = network_task.fit
 
     def failing(job: network_task.FitJob) -> object:
-        if "fold_1" in str(job.state_path):
+        if "first/fold_0" in job.state_path.as_posix():
             raise RuntimeError("out of luck")
         return fit(job)
 
     monkeypatch.setattr(network_task, "fit", failing)
     output = tmp_path / "output"
-    with pytest.raises(RuntimeError, match="out of luck"):
-        again(toy, output, experiments=("first",))
-    assert (output / "experiments/first/fold_0/done.json").exists()
-    assert not (output / "ranking.csv").exists()
+    with pytest.raises(TaskError, match="first fold 0: RuntimeError: out of luck"):
+        again(toy, output)
+    assert not (output / "experiments/first/fold_1").exists()
+    assert (output / "submission.csv").exists()
+    assert set(pd.read_csv(output / "ranking.csv")["name"]) == {"second", "toy_logit_mean"}
     monkeypatch.setattr(network_task, "fit", fit)
-    ranking, text = again(toy, output, experiments=("first",))
-    assert "1 of 2 tasks are done already." in text
+    ranking, text = again(toy, output)
+    assert "2 of 4 tasks are done already." in text
+    assert {"first", "second"} < set(ranking["name"])
     assert ranking["status"].eq("complete").all()
 
 

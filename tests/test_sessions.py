@@ -6,16 +6,19 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from histoblend import sessions
-from histoblend.execution.session_budget import STARTED, SessionBudget
+from histoblend.execution.jobs import Job
+from histoblend.execution.session_budget import STARTED, Left, Outcome, SessionBudget
 from histoblend.pipeline import run
 from histoblend.preparation import Request
-from histoblend.sessions import Session
+from histoblend.sessions import Session, note_paused, tell_paused
 from histoblend.training import callbacks
 from histoblend.workspace import Workspace
 
@@ -34,6 +37,8 @@ def configs(toy_configs: Path) -> Path:
     (toy_configs / "plans/cut.yaml").write_text(PLAN)
     (toy_configs / "plans/taught.yaml").write_text(PLAN.replace("texture]", "averaged, student]"))
     (toy_configs / "experiments/texture.yaml").write_text("network: texture_hgb\nviews: 1\n")
+    everything = toy_configs / "experiments/everything.yaml"
+    everything.write_text(everything.read_text().replace("{epochs: 6,", "{epochs: 6, tensorboard: false,"))
     (toy_configs / "experiments/averaged.yaml").write_text(AVERAGED)
     (toy_configs / "experiments/student.yaml").write_text(STUDENT)
     return toy_configs
@@ -71,11 +76,10 @@ def kaggle(monkeypatch: pytest.MonkeyPatch) -> Kaggle:
     return Kaggle(monkeypatch)
 
 
-def tables(output: Path) -> Iterator[tuple[str, bytes]]:
-    """All predictions and the submission, by path."""
-    for path in sorted([*output.glob("e*/*/**/oof.csv"), *output.glob("e*/*/**/test.csv")]):
+def tables(output: Path, folder: str = "**") -> Iterator[tuple[str, bytes]]:
+    """All predictions, by path."""
+    for path in sorted([*output.glob(f"e*/*/{folder}/oof.csv"), *output.glob(f"e*/*/{folder}/test.csv")]):
         yield str(path.relative_to(output)), path.read_bytes()
-    yield "submission", (output / "submission.csv").read_bytes()
 
 
 def unfinished(paused: dict[str, Any] | None) -> list[tuple[str, int, int, int]]:
@@ -83,41 +87,74 @@ def unfinished(paused: dict[str, Any] | None) -> list[tuple[str, int, int, int]]
     return [tuple(one[key] for key in keys) for one in (paused or {"left": []})["left"]]  # type: ignore[misc]
 
 
-def test_a_plan_in_four_sessions_gives_the_bytes_of_an_uncut_one(
+def test_a_plan_in_two_sessions_gives_the_bytes_of_an_uncut_one(
     configs: Path, kaggle: Kaggle, toy: Path, tmp_path: Path, listening: Any
 ):
-    """Dropout, moving average, plateau, patience, float16; cut after first and last epochs but one."""
+    """Dropout, moving average, plateau, patience, float16; cut after its last epoch but one."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    run(Request("cut", toy, whole), listening())
+    run(Request("cut", toy, whole, ("everything",), (0,)), listening())
     request = Request("cut", toy, cut, settings=("budget=11h",))
 
     heard = listening()
-    left = unfinished(kaggle.session(request, 5.5, heard))
-    waiting = [("texture", 0, 0, 1), ("texture", 1, 0, 1)]
-    assert left == [("everything", 0, 5, 6), ("everything", 1, 1, 6), *waiting]
+    other = ("everything", 1, 0, 6)
+    assert unfinished(kaggle.session(request, 5.001, heard)) == [("everything", 0, 5, 6), other]
     assert (
-        "PAUSED: what is left does not fit the budget of 11h. 0 tasks done in this session; left:"
+        "PAUSED: what is left does not fit the budget of 11h. 2 tasks done in this session; left:"
         in heard.text
     )
-    assert "everything: fold 0 (epoch 5 of 6 done), 1 (epoch 1 of 6 done); about" in heard.text
-    assert "texture: fold 0, 1; about" in heard.text
+    assert "everything: fold 0 (epoch 5 of 6 done), 1; about" in heard.text
     assert "To go on: the same command once more." in heard.text
-    assert "no submission yet" in heard.text and not (cut / "submission.csv").exists()
-
-    left = unfinished(kaggle.session(request, 1.5, listening()))  # its last epoch, and one of the other fold
-    assert left == [("everything", 1, 2, 6), *waiting]
-    heard = listening()
-    left = unfinished(kaggle.session(request, 2.5, heard))
-    assert kaggle.epochs == ["everything fold_1"] * 2 and "Submission:" in heard.text
-    assert left == [("everything", 1, 4, 6)]
     assert (cut / "submission.csv").exists()  # of the one experiment that is complete
 
     heard = listening()
-    assert kaggle.session(request, 9.5, heard) is None
-    assert kaggle.epochs == ["everything fold_1"] * 2 and "PAUSED" not in heard.text
-    ours, theirs = dict(tables(cut)), dict(tables(whole))
-    assert ours.keys() == theirs.keys() and len(ours) >= 12
-    assert [path for path, content in ours.items() if content != theirs[path]] == []
+    narrow = replace(request, experiments=("everything",), folds=(0,))
+    assert unfinished(kaggle.session(narrow, 9.5, heard)) == [other]  # the plan's, if not this session's
+    assert kaggle.epochs == ["everything fold_0"] and "PAUSED" not in heard.text
+    ours, theirs = (dict(tables(folder, "fold_0")) for folder in (cut, whole))
+    assert [path for path in theirs if "everything" in path and ours[path] == theirs[path]] == list(theirs)
+    assert len(theirs) == 2
+
+
+def test_a_session_that_fails_leaves_no_note_of_an_earlier_one(
+    configs: Path, toy: Path, tmp_path: Path, listening: Any, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    paused = Workspace(tmp_path).paused
+    paused.write_text('{"left": [], "budget": "12s", "sessions_to_go": 3}')
+    monkeypatch.setattr("histoblend.pipeline.train_all", fail)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        run(Request("cut", toy, tmp_path, settings=("budget=2h",)), listening())
+    assert not paused.exists()
+
+
+def left_of(name: str, seconds: float, piece: float) -> Left:
+    task = SimpleNamespace(start=0.0, epochs=9)
+    job = SimpleNamespace(name=f"{name} fold 0", fold=0, experiment=SimpleNamespace(name=name), estimate=task)
+    return Left(cast(Job, job), 0, seconds, piece)
+
+
+def test_a_task_that_fits_no_session_is_named_and_else_the_push_that_goes_on(tmp_path: Path, listening: Any):
+    """Trees of 500 s cannot be cut, whatever else sessions of 380 s could do."""
+    plan = SimpleNamespace(
+        budget="400s", budget_seconds=400.0, name="cut", folds=SimpleNamespace(count=1), report=False
+    )
+    prepared: Any = SimpleNamespace(
+        workspace=Workspace(tmp_path), plan=plan, planned=[], others=[], folds=(0,),
+        device=SimpleNamespace(processes=1),
+    )  # fmt: skip
+    session = Session(prepared, {"KAGGLE_KERNEL_RUN_TYPE": "Batch"}, 0.0, ("budget=400s", "tta=[1, 2]"))
+    left, texts, sessions = [left_of("net", 900.0, 100.0), left_of("trees", 500.0, 500.0)], [], []
+    for few in (left, left[:1]):
+        paused, heard = note_paused(session, Outcome([], few), SessionBudget(400.0, 380.0)), listening()
+        assert paused is not None
+        tell_paused(paused, heard)
+        texts.append(heard.text)
+        sessions.append(json.loads(prepared.workspace.paused.read_text())["sessions_to_go"])
+    assert sessions == [None, 3]
+    assert "No session of 400s brings trees fold 0 on" in texts[0] and "a budget of 10m21s" in texts[0]
+    assert "To go on: ./run.sh kernel push --plan cut --set budget=400s --set 'tta=[1, 2]'," in texts[1]
 
 
 @pytest.mark.slow

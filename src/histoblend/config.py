@@ -172,8 +172,8 @@ class Plan(Settings):
     @field_validator("budget")
     @classmethod
     def _duration(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_duration(value)
+        if value is not None and parse_duration(value) == 0:
+            raise ValueError(f"{value!r} leaves no time for anything; null is no budget")
         return value
 
     @property

@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 import pandas as pd
@@ -34,6 +35,7 @@ from histoblend.execution.records import (
 from histoblend.execution.session_budget import Outcome, SessionBudget
 from histoblend.execution.sources import earlier_sources, run_sources
 from histoblend.external.members import external_members, refuse_external
+from histoblend.kaggle.session_limit import within_limit
 from histoblend.preparation import Prepared, Request, prepare
 from histoblend.reporting.progress import Display, duration
 from histoblend.reporting.task_table import printed_tasks
@@ -48,7 +50,7 @@ from histoblend.results import (
 from histoblend.sessions import Session, note_paused, open_session, take_note, tell_paused, tell_projection
 from histoblend.training.task import TaskInputs, is_done
 from histoblend.training.teachers import check_tables
-from histoblend.workspace import Workspace, locked, write_json
+from histoblend.workspace import Workspace, locked, on_kaggle, write_json
 
 PACKAGES = ("histoblend", "tensorflow", "keras", "numpy", "pandas", "scikit-learn", "albumentations")
 
@@ -70,6 +72,8 @@ def run(
     """
     started = time.monotonic()
     prepared = prepare(request, display, environment, side_by_side=True)
+    if on_kaggle(environment):
+        prepared = replace(prepared, plan=within_limit(prepared.plan, display.tell))
     session = open_session(prepared, environment, started, request.settings)
     if request.dry_run:
         preview(session, display)

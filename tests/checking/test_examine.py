@@ -151,7 +151,11 @@ BROKEN: dict[str, list[tuple[str, Breaker]]] = {
         ("wrong", cell(3, "inf")),
         ("wrong", cell(3, "tumour")),
     ],
-    "hard 0/1": [("wrong", values(lambda p: (p > 0.5).astype(int))), ("wrong", values(lambda p: p > 0.5))],
+    "hard 0/1": [
+        ("wrong", values(lambda p: (p > 0.5).astype(int))),
+        ("wrong", values(lambda p: p > 0.5)),
+        ("wrong", values(lambda p: np.where(np.arange(len(p)) == 7, 0.5, p > 0.5))),
+    ],
     "constant": [("wrong", values(lambda p: np.full_like(p, 0.96)))],
     "near-constant": [("wrong", values(lambda p: np.where(np.arange(len(p)) < 290, 0.96, p)))],
     "outside [0, 1]": [("warning", lambda table: table.assign(label=LOGITS))],

@@ -12,10 +12,10 @@ import pytest
 from histoblend import preparation
 from histoblend.competition.door import Door
 from histoblend.competition.layouts import read_competition
-from histoblend.competition.leak_check import check_sent_files, check_weights_names
+from histoblend.competition.leak_check import check_sent_files, check_weights_names, refuse_hard_answers
 from histoblend.competition.leaked_labels import LEAKS, labelled_test_ids, leak_in_name, leak_in_training
 from histoblend.config_kaggle import KernelSettings
-from histoblend.errors import DataRefusal, MachineRefusal
+from histoblend.errors import ArtifactRefusal, DataRefusal, MachineRefusal
 from histoblend.reporting.progress import Display
 
 TEST_IDS = [f"{number}e5" for number in range(8)]
@@ -204,6 +204,12 @@ def test_our_own_weights_say_what_they_learned_from(tmp_path: Path, layout: str,
             check_weights_names([weights], tmp_path / "mount")
     else:
         check_weights_names([weights], tmp_path / "mount")
+
+
+def test_answers_that_are_nearly_all_hard_are_none_to_add(tmp_path: Path) -> None:
+    refuse_hard_answers(tmp_path, 980, 1000)
+    with pytest.raises(ArtifactRefusal, match=r"999 of 1,000 predictions"):
+        refuse_hard_answers(tmp_path, 999, 1000)
 
 
 def test_files_to_be_sent_and_names_of_networks() -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from histoblend.config_experiment import Experiment
 from histoblend.execution.costs import RATES, NetworkCost, task_work
+from histoblend.execution.device import Device
+from histoblend.execution.jobs import task_estimates
+from histoblend.execution.preflight import PlannedExperiment
+from histoblend.workspace import ExperimentFolder
 
 NET = NetworkCost(macs=10**8, grouped_macs=10**7, parameters=250_000, activations=10**6)
 SIZES = (1600, 400, 1000)
+CPU = Device("cpu", "fake CPU", 0, "float32", 2, True, 0)
 
 
 def experiment(network: str = "small_vgg", **training: Any) -> Experiment:
@@ -92,3 +98,18 @@ def test_training_prediction_and_start_are_told_apart(kind: str):
     trees = task_work(experiment("texture_hgb"), NetworkCost(), SIZES, 1)
     assert trees.start_seconds(kind) == trees.prediction_seconds(kind, 2) == 0
     assert trees.training_seconds(kind, 2) == trees.seconds(kind, 2) > 0
+
+
+def test_an_estimator_describes_all_patches_in_the_first_fold_of_a_session(tmp_path: Path):
+    """Fold 0 is done: it bore the describing of its session, and fold 1 bears that of the next."""
+    chosen = experiment("texture_hgb")
+    planned = PlannedExperiment(chosen, 1, task_work(chosen, NetworkCost(), SIZES, 1), "none", 96)
+    folder = ExperimentFolder(tmp_path)
+    alone = planned.work.seconds("cpu", 2)
+    fitting = 1600 / 4000 / 2
+    fresh = [one.training for one in task_estimates(planned, range(5), CPU, folder)]
+    assert fresh == pytest.approx([5 * alone - 4 * fitting, *[fitting] * 4])
+    folder.task(0).folder.mkdir(parents=True)
+    folder.task(0).done.write_text("{}")
+    later = [one.training for one in task_estimates(planned, range(5), CPU, folder)]
+    assert later == pytest.approx([fresh[0], fresh[0], *[fitting] * 3])

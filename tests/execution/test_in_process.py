@@ -137,7 +137,7 @@ def test_a_task_that_is_cut_is_told_before_and_after_and_the_next_one_that_fits_
     ]
     assert outcome.unfinished == jobs[:1] and outcome.finished == []
     machine.now, machine.seconds = 0.0, 40.0
-    outcome, lines = machine.run([job(tmp_path, "short", 0), jobs[1]], budget=30.0)
+    outcome, lines = machine.run([job(tmp_path, "short", 0, seconds=0.3), jobs[1]], budget=30.0)
     assert [task.experiment.name for task in machine.ran[1:]] == ["short", "trees"]
     assert [one.experiment.name for one in outcome.unfinished] == ["short"]
 

@@ -43,7 +43,7 @@ def planned(parameters: int = 1_000_000, activations: int = 2_000_000, **changes
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A machine whose free disk and memory (GiB) the test sets."""
-    found = SimpleNamespace(disk=500.0, memory=16.0)
+    found = SimpleNamespace(disk=500.0, memory=16.0, card=None)
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(
         shutil, "disk_usage", lambda path: usage._replace(free=int(found.disk * GIB)), raising=True
@@ -51,6 +51,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(
         preflight, "available_memory", lambda: None if found.memory is None else found.memory * GIB
     )
+    monkeypatch.setattr(preflight, "card_memory", lambda: found.card and found.card * GIB)
     return found
 
 
@@ -118,7 +119,14 @@ def test_half_precision_takes_half_the_activations() -> None:
 def test_on_a_card_the_activations_lie_on_the_card(machine: SimpleNamespace, tmp_path: Path) -> None:
     heavy = planned(activations=2 * 10**8)
     machine.memory = 4.0
-    assert "on the card: about" in check_machine([heavy], 5, PATCHES, tmp_path, CARD)[-1]
+    said = check_machine([heavy], 5, PATCHES, tmp_path, CARD)[-1]
+    assert said == "on the card: about 28.6 GiB for the largest step"
+    machine.card = 28.0
+    with pytest.raises(
+        MachineRefusal, match=r"about 28\.6 GiB, and the card has 28\.0 GiB: one(.|\n)*batch_size"
+    ):
+        check_machine([planned(name="small"), heavy], 5, PATCHES, tmp_path, CARD)
+    check_machine([planned(name="small")], 5, PATCHES, tmp_path, CARD)
     with pytest.raises(MachineRefusal, match="of memory are free"):
         check_machine([heavy], 5, PATCHES, tmp_path, DEVICE)
 

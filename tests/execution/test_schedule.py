@@ -112,7 +112,7 @@ def test_the_end_of_the_budget_is_exact(tmp_path: Path, budget: float, order: li
 
 
 def test_a_begun_task_comes_first_then_folds_that_complete_an_experiment(tmp_path: Path):
-    jobs = [job(tmp_path, "a"), job(tmp_path, "b", 0), job(tmp_path, "b", 1), job(tmp_path, "c")]
+    jobs = [job(tmp_path, "a", seconds=110), job(tmp_path, "b", 0), job(tmp_path, "b", 1), job(tmp_path, "c")]
     done(jobs[1], 90.0, 10.0)
     begun(jobs[3], 2, 20.0)
     session = Session(jobs, 1000.0)
@@ -128,7 +128,7 @@ def test_an_experiment_that_can_be_completed_comes_before_one_that_cannot(tmp_pa
     for one in (folds[1], *folds[5:8]):
         done(one, 90.0, 10.0)
     begun(folds[0], 2, 20.0)
-    assert Session(folds, 200.0).order() == ["b3", "b4"]
+    assert Session(folds, 200.0).order() == ["b3", "b4", "a0"]
 
 
 def test_folds_that_run_count_as_begun_and_lanes_share_the_work(tmp_path: Path):
@@ -142,13 +142,14 @@ def test_folds_that_run_count_as_begun_and_lanes_share_the_work(tmp_path: Path):
 
 def test_epochs_of_a_running_task_teach_what_the_others_take(tmp_path: Path):
     jobs = [job(tmp_path, "a", fold) for fold in range(2)]
-    session, heard = Session(jobs, 300.0, lanes=2), []
-    assert session.taken() == "a0"
+    heard: list[dict[str, float]] = []
+    session = Session(jobs, 300.0, lanes=2)
+    assert session.taken() == "a0" and not session.schedule.is_cut(jobs[1])
     taught = session.schedule.taught_by(jobs[0], Observer(on_epoch=heard.append))
     for number in (1, 2):
         taught.on_epoch({"epoch": number, "seconds": 100.0})
     assert len(heard) == 2
-    assert session.taken() is None  # 410 s and prediction, not 100
+    assert session.schedule.is_cut(jobs[1])  # 410 s and prediction, not 100
 
 
 def test_a_begun_task_goes_on_if_one_epoch_fits(tmp_path: Path):

@@ -167,11 +167,8 @@ def test_a_file_that_vanishes_there_is_noticed(
         pushed()
 
 
-@pytest.mark.parametrize("unpacking", [False, True])
-def test_what_would_vanish_is_named_and_kept(
-    pushed: Push, output: Path, kept: Datasets, project: Path, unpacking: bool
-) -> None:
-    kept.unpacking = unpacking
+def test_what_would_vanish_is_named_and_kept(pushed: Push, output: Path, kept: Datasets) -> None:
+    kept.unpacking = True
     pushed(output=output)
     with pytest.raises(ConfigRefusal, match=r"histoblend-output(.|\n)*--remove") as refusal:
         pushed()

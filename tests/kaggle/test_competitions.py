@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -43,7 +44,9 @@ def test_a_submission_is_sent_listed_and_scored(connection, kaggle_service, subm
     moment = datetime(2026, 11, 20, 23, 59, 30, 125_000, tzinfo=UTC)
     Competition(kaggle_service, LABELS, now=lambda: moment)
     path, (public, private) = submission
-    sent = send_submission(connection, path, "toy · 0.9876 · a1b2", SLUG)
+    usual, connection.patience = connection.patience, replace(connection.patience, call_seconds=0.01)
+    sent = send_submission(connection, path, "toy · 0.9876 · a1b2", SLUG)  # may take long, as it moves
+    connection.patience = usual
     (pending,) = list_submissions(connection, SLUG)
     assert "Successfully submitted" in sent.words and sent.ref == pending.ref
     assert (pending.status, pending.public_score, pending.private_score) == ("pending", None, None)

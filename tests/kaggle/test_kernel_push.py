@@ -114,19 +114,19 @@ def test_a_chain_that_is_cut_is_not_begun_again_without_a_word(kernels, pushing,
 
 def test_another_plan_or_settings_under_the_same_name(kernels, pushing, toy_configs):
     kernels.script = ["COMPLETE"]
-    kernels.output = session_output("paused", settings=["tta=2", "budget=8h"])
-    pushing(settings=("tta=2",))
-    for other in (("tta=1",), ("tta=2", "folds.count=3"), ("tta=2", "training.batch_size=8")):
+    kernels.output = session_output("paused", settings=["tta=8", "budget=8h"])
+    pushing(settings=("tta=8",))
+    for other in (("tta=1",), ("tta=8", "folds.count=3"), ("tta=8", "training.batch_size=3")):
         with pytest.raises(ConfigRefusal, match="trained anew") as refusal:
             pushing(settings=other)
         assert "kernel.slug" in refusal.value.remedy and "--anew" in refusal.value.remedy
-    pushing(settings=("budget=9h", "execution.processes=1", "tta=2"))
+    pushing(settings=("budget=9h", "execution.processes=1", "tta=8"))
     assert "goes on" in last_script(kernels)
     toy_plan = (toy_configs / "plans" / "toy.yaml").read_text()
     (toy_configs / "plans" / "other.yaml").write_text(toy_plan)
-    pushing(plan="other", settings=("tta=2",))  # the same folds: what is finished travels along
+    pushing(plan="other", settings=("tta=8",))  # the same folds: what is finished travels along
     del kernels.output["session.json"]  # it was stopped hard: the last push from here tells
-    with pytest.raises(ConfigRefusal, match="--set tta=2"):
+    with pytest.raises(ConfigRefusal, match="--set tta=8"):
         pushing(settings=("tta=1",))
     pushing(anew=True)
     assert kernels.kernels[REF].request.get("kernelDataSources", []) == [] and "anew" in last_script(kernels)
@@ -354,6 +354,8 @@ def test_to_a_folder_nothing_is_sent(kernels, pushing, tmp_path, display):
 
 
 def test_a_plan_is_checked_before_anything_is_asked(kaggle_service, display, toy_configs, monkeypatch):
+    with pytest.raises(ConfigRefusal, match="The budget is 30h"):
+        push_kernel(PushRequest("toy", ("budget=30h",)), display, kaggle_service.environment)
     with pytest.raises(ConfigRefusal, match="no plan named 'tyo'"):
         push_kernel(PushRequest("tyo"), display, kaggle_service.environment)
     large = Carried(bytes(800_000), [("src/much.py", 9_000_000)])

@@ -446,6 +446,24 @@ def test_two_commands_at_once_with_the_same_bytes(kaggle_service, output, displa
     assert len(ledger(output)) == 2
 
 
+def test_an_upload_that_goes_on_says_so_until_it_is_given_up(kaggle_service, output, display, monkeypatch):
+    book = output / "submissions.csv"
+    desk = Desk(connect(kaggle_service.environment, display), KaggleSettings(), book, display)
+    desk.begin(line_of(find_entry(SubmitRequest(output=output), {}), f"{MARK} | x", datetime.now(UTC)), ())
+
+    def send(connection, path, description, competition, progress):
+        pd.DataFrame([{**ledger(output)[0], "when": "2026-01-01T00:00:00Z"}]).to_csv(book, index=False)
+        progress(1, 3)
+        assert ledger(output)[0]["when"] > "2026-11"
+        pd.DataFrame([{**ledger(output)[0], "status": "lost"}]).to_csv(book, index=False)
+        progress(2, 3)
+
+    monkeypatch.setattr("histoblend.kaggle.submitting.desk.RENEWED", 0)
+    monkeypatch.setattr("histoblend.kaggle.competitions.send_submission", send)
+    with pytest.raises(ServiceRefusal, match="has given it up"):
+        desk.send(output / "submission.csv", f"{MARK} | x")
+
+
 def test_another_command_sends_while_this_one_asks(quick, kaggle_service, submit, output, monkeypatch, said):
     competition = competition_of(kaggle_service, pending_polls=0)
 

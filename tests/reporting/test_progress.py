@@ -16,9 +16,9 @@ from histoblend.reporting.progress import PLAIN_SECONDS, Display, duration, epoc
 ROW = {"epoch": 1.0, "loss": 0.51234, "accuracy": 0.75, "images_per_second": 321.4}
 
 
-def display(live: bool = False) -> tuple[Display, io.StringIO]:
+def display(live: bool = False, width: int = 100) -> tuple[Display, io.StringIO]:
     stream = io.StringIO()
-    console = Console(file=stream, force_terminal=live, width=100, soft_wrap=True, highlight=False)
+    console = Console(file=stream, force_terminal=live, width=width, soft_wrap=True, highlight=False)
     return Display(console), stream
 
 
@@ -101,7 +101,7 @@ def test_a_live_display_shows_the_same_and_lets_lines_through() -> None:
     shown = stream.getvalue()
     assert "[2/6] net fold 1" in shown  # rich reads some brackets as markup
     assert "a line in between" in shown
-    for part in ("epoch 2/4", "loss 0.6000", "inner AUC 0.9000", "321 images/s", "left 1m40s"):
+    for part in ("epoch 2/4", "loss 0.6000", "inner AUC 0.9000", "321 images/s", "all left 1m40s"):
         assert part in shown
 
 
@@ -116,13 +116,33 @@ def test_tasks_side_by_side_have_a_row_each() -> None:
         other.on_step(0, 5, 0.6)
         stream.truncate(0)
     shown = stream.getvalue()
-    for part in ("card 0: [1/2] net fold 0", "card 1: [2/2] net fold 1", "left 1m28s", "left 45s"):
+    for part in ("card 0: [1/2] net fold 0", "card 1: [2/2] net fold 1", "all left 1m28s", "all left 45s"):
         assert part in shown
     with chosen.side_by_side() as rows:
         rows.end(rows.begin("ended", lambda share: 0.0))
         rows.begin("running", lambda share: 0.0)
         stream.truncate(0)
     assert "running" in stream.getvalue() and "ended" not in stream.getvalue()
+
+
+def test_on_a_narrow_terminal_nothing_is_cut() -> None:
+    chosen, stream = display(live=True, width=70)
+    with chosen.side_by_side() as rows:
+        one = rows.begin("card 1: [4/25] efficientnetv2_b0_224 fold 2", lambda share: 11000)
+        one.on_start(24, 256)
+        one.on_epoch({**ROW, "inner_auc": 0.97})
+        one.on_step(1, 40, 0.2345)
+        stream.truncate(0)
+    shown = " ".join(stream.getvalue().split())
+    for part in (
+        "card 1: [4/25] efficientnetv2_b0_224 fold 2",
+        "epoch 2/24",
+        "0.2345",
+        "0.9700",
+        "321",
+        "3h03m",
+    ):
+        assert part in shown
 
 
 def test_live_counting_shows_how_far_it_is() -> None:

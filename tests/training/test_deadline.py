@@ -127,6 +127,17 @@ def test_without_a_deadline_nothing_stops_and_a_slow_epoch_is_forgotten_after_th
     assert Pace(None).allows_epoch() and Pace(None).allows_closing()
 
 
+def test_prediction_is_thought_as_much_too_short_as_epochs_were():
+    time = Time()
+    pace = Pace(Deadline(15.0, 4.0, lambda: time.now, epoch_seconds=1.0))
+    pace.epoch_begins()
+    time.now += 3.0
+    pace.epoch_ends()
+    assert pace.allows_closing()  # 3 + 3 x 4
+    time.now += 0.1
+    assert not pace.allows_closing()
+
+
 def test_a_state_that_cannot_be_read_says_nothing(tmp_path: Path):
     (tmp_path / "last.npz").write_bytes(b"PK\x03\x04 no archive")
     assert saved_epochs(tmp_path / "last.npz") is None

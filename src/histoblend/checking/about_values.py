@@ -83,12 +83,14 @@ def _ties(values: Values) -> str | None:
     many = len(values.finite) >= FEWEST_TO_JUDGE
     if not many or distinct <= 2 or distinct > len(values.finite) / 2 or _most_common(values) >= NEARLY_ALL:
         return None
+    if _hard(values):
+        return None
     return f"{distinct:,} different values for {len(values.finite):,} patches: rounded?"
 
 
 def _saturated(values: Values) -> str | None:
     finite = values.finite
-    if len(finite) < FEWEST_TO_JUDGE or _ties(values) or len(np.unique(finite)) <= 2:
+    if len(finite) < FEWEST_TO_JUDGE or _ties(values) or _hard(values) or len(np.unique(finite)) <= 2:
         return None
     counts = {end: int((finite == end).sum()) for end in (finite.min(), finite.max())}
     fewest, most = max(2, SATURATED * len(finite)), NEARLY_ALL * len(finite)

@@ -5,6 +5,7 @@ A run's process writes to a task's standard input; a task's process answers on w
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -52,19 +53,22 @@ class Order:
     seconds_left: float | None
     """Until it has to have stopped; None for no deadline."""
     closing_seconds: float = 0.0
+    epoch_seconds: float = math.inf
 
     @classmethod
     def of(cls, job: Job, deadline: Deadline | None) -> Order:
         """The order to do `job` until `deadline`."""
         if deadline is None:
             return cls(job, None)
-        return cls(job, deadline.ends - deadline.now(), deadline.closing_seconds)
+        left = deadline.ends - deadline.now()
+        return cls(job, left, deadline.closing_seconds, deadline.epoch_seconds)
 
     def deadline(self) -> Deadline | None:
         """The deadline by the clock of the process that received this a moment ago."""
         if self.seconds_left is None:
             return None
-        return Deadline(time.monotonic() + self.seconds_left, self.closing_seconds)
+        ends = time.monotonic() + self.seconds_left
+        return Deadline(ends, self.closing_seconds, epoch_seconds=self.epoch_seconds)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class CardWorker:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
         self._process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # in a driver's call that never returns it outlives this
+        with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in the driver it outlives this
             self._process.wait(SECONDS_TO_END)
         self._printed.close()
 

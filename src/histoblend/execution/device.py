@@ -66,6 +66,16 @@ def gpu_names() -> list[str]:
     return [line.split("(UUID")[0].strip() for line in listed.stdout.splitlines() if line.startswith("GPU")]
 
 
+def card_memory() -> float | None:
+    """Bytes of memory of the largest NVIDIA card, asked of the driver; None where it does not tell."""
+    asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        told = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return max((float(line) * 2**20 for line in told.split() if line.isdecimal()), default=None)
+
+
 def processor_count() -> int:
     """Cores this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -6,9 +6,9 @@ from histoblend.errors import MachineRefusal
 from histoblend.execution.jobs import Job
 from histoblend.reporting.progress import Display
 
-# What Python, TensorFlow, JAX and the driver call it; "No space left" is TensorFlow's of a disk.
-OUT_OF_MEMORY = ("MemoryError", "ResourceExhaustedError", "RESOURCE_EXHAUSTED", "OUT_OF_MEMORY", "out of memory")
-DISK = "No space left"
+# What Python, TensorFlow, JAX and the driver call it.
+OUT_OF_MEMORY = ("MemoryError", "ResourceExhausted", "RESOURCE_EXHAUSTED", "OUT_OF_MEMORY", "out of memory")
+DISK = "No space left"  # is exhausted in the same words
 LENGTH = 400  # of what is shown of a backend's sentence, which may list all that lies on the card
 REMEDY = (
     "where memory ran out, the machine's or the card's: a smaller training.batch_size, fewer execution.workers, or "
@@ -18,7 +18,7 @@ REMEDY = (
 
 
 class TaskError(RuntimeError):
-    """An error nobody foresaw, in a task; its traceback is the cause, as text: the error itself holds all its memory."""
+    """An error nobody foresaw, in a task. Its traceback is the cause, as text: the error itself holds memory."""
 
 
 def failure(job: Job, error: str, traceback: str) -> Exception:

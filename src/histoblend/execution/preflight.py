@@ -17,7 +17,7 @@ from histoblend.data.slides import assign_slides
 from histoblend.data.split import resolve_slide_map
 from histoblend.errors import ConfigRefusal, MachineRefusal, counted, some
 from histoblend.execution.costs import NetworkCost, Work, task_work
-from histoblend.execution.device import Device
+from histoblend.execution.device import Device, card_memory
 from histoblend.models.parameters import Backbone
 from histoblend.models.problem import Problem
 from histoblend.models.registry import check_network, find_network
@@ -228,7 +228,8 @@ def check_machine(
         f"memory: about {_size(needed)} needed, {'unknown' if free is None else _size(free)} free",
     ]
     if device.kind == "gpu":
-        sentences.append(f"on the card: about {_size(_step_memory(planned, device))} for the largest step")
+        step = check_card(planned, device, card_memory())
+        sentences.append(f"on the card: about {_size(step)} for the largest step")
     return tuple(sentence for sentence in sentences if sentence)
 
 
@@ -264,6 +265,22 @@ def check_memory(planned: Sequence[PlannedExperiment], device: Device, free: flo
             + (" or one task at a time (--set execution.processes=1)." if several else "."),
         )
     return needed
+
+
+def check_card(planned: Sequence[PlannedExperiment], device: Device, card: float | None) -> float:
+    """Bytes the largest training step takes on a card that has `card` of them (None: unknown).
+
+    Raises:
+        MachineRefusal: they are too few; names the experiments.
+    """
+    steps = {one.experiment.name: _step_memory([one], device) for one in planned}
+    if card is not None and (large := [name for name in steps if steps[name] > card]):
+        raise MachineRefusal(
+            f"A training step takes about {_size(max(steps.values()))}, and the card has {_size(card)}: {some(large)}.",
+            "memory on the card for a network's weights and activations",
+            f"lower training.batch_size or input_size: --experiments {','.join(large)} --set training.batch_size=...",
+        )
+    return max(steps.values(), default=0.0)
 
 
 def memory_needed(planned: Sequence[PlannedExperiment], device: Device) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -70,7 +71,8 @@ class Schedule:
         """When `job` has to stop at an epoch's end."""
         if self._budget is None or not job.can_be_cut:
             return None
-        return Deadline(self._budget.ends, self.clock.expected(job.estimate).prediction, self._budget.now)
+        closing, epoch = self.clock.expected(job.estimate).prediction, self.clock.epoch(job.estimate)
+        return Deadline(self._budget.ends, closing, self._budget.now, epoch or math.inf)
 
     def taught_by(self, job: Job, observer: Observer) -> Observer:
         """An observer of `job` that tells the clock of each epoch before it tells `observer`."""

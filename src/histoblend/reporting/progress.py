@@ -8,12 +8,13 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from histoblend.execution.clock import Clock
 from histoblend.training.observer import Observer
 
 PLAIN_WIDTH = 160  # of tables in files and pipes
+BAR_WIDTH = 100  # of a terminal that has room for bars
 PLAIN_SECONDS = 20.0  # between two lines of a counter
 
 
@@ -52,7 +53,7 @@ class Display:
         if not self.live:
             yield self._plain_counter(what)
             return
-        with Progress(*_columns(), console=self.console, transient=True) as progress:
+        with Progress(*_columns(self.console.width), console=self.console, transient=True) as progress:
             bar = progress.add_task(what, total=None, detail="")
 
             def count(done: int, total: int) -> None:
@@ -83,7 +84,7 @@ class Display:
         if not self.live:
             yield Rows(self.tell)
             return
-        with Progress(*_columns(), console=self.console, transient=True) as progress:
+        with Progress(*_columns(self.console.width), console=self.console, transient=True) as progress:
             yield Rows(self.tell, progress)
 
 
@@ -125,8 +126,11 @@ def epoch_line(row: dict[str, float], epochs: int) -> str:
     return "  ".join([*parts, f"{row['images_per_second']:.0f} images/s"])
 
 
-def _columns() -> tuple[TextColumn | BarColumn, ...]:
-    return TextColumn("{task.description}"), BarColumn(bar_width=12), TextColumn("{task.fields[detail]}")
+def _columns(width: int) -> tuple[TextColumn | BarColumn, ...]:
+    """What is counted stays whole; beside it the detail takes more lines where one does not hold it."""
+    detail = TextColumn("{task.fields[detail]}", table_column=Column(overflow="fold"))
+    bar = [BarColumn(bar_width=12)] if width >= BAR_WIDTH else []
+    return TextColumn("{task.description}"), *bar, detail
 
 
 def _plain_observer(label: str, left: Callable[[float], float], tell: Callable[[str], None]) -> Observer:
@@ -153,7 +157,7 @@ def _live_observer(progress: Progress, bar: TaskID, left: Callable[[float], floa
     def on_step(epoch: int, step: int, loss: float) -> None:
         done = epoch * steps + step
         time_left = duration(left(done / (epochs * steps)))
-        detail = f"epoch {epoch + 1}/{epochs}  left {time_left}  loss {loss:.4f}{last}"
+        detail = f"epoch {epoch + 1}/{epochs}  all left {time_left}  loss {loss:.4f}{last}"
         progress.update(bar, completed=done, detail=detail)
 
     def on_epoch(row: dict[str, float]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,11 +23,13 @@ class Deadline:
     Attributes:
         ends: ``time.monotonic()`` at which it has to have stopped, by the clock of the process it works in.
         closing_seconds: what it takes from its last epoch to its end: prediction, which cannot be cut.
+        epoch_seconds: an epoch, as `closing_seconds` has it; measured ones that are slower say that closing is too.
     """
 
     ends: float
     closing_seconds: float = 0.0
     now: Callable[[], float] = time.monotonic
+    epoch_seconds: float = math.inf
 
     def allows(self, seconds: float) -> bool:
         """Whether work of that length would end in time."""
@@ -60,4 +63,7 @@ class Pace:
 
     def allows_closing(self) -> bool:
         """Whether what follows the last epoch would end in time."""
-        return self._deadline is None or self._deadline.allows(self._deadline.closing_seconds)
+        if self._deadline is None:
+            return True
+        slower = min(self._epochs, default=0.0) / self._deadline.epoch_seconds
+        return self._deadline.allows(self._deadline.closing_seconds * max(slower, 1.0))

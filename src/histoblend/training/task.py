@@ -24,7 +24,6 @@ from histoblend.errors import ArtifactRefusal
 from histoblend.evaluation.auc import class_auc, one_vs_rest
 from histoblend.execution.device import Device
 from histoblend.inference.tables import out_of_fold_table, test_table, write_out_of_fold, write_test
-from histoblend.reporting.curves import write_roc_curve
 from histoblend.training.deadline import Deadline
 from histoblend.workspace import TaskFolder, Workspace, file_hash, read_json, write_csv, write_json
 
@@ -209,6 +208,8 @@ def _write(
     table = out_of_fold_table(held_out, predicted.out_of_fold.mean(axis=1))
     write_out_of_fold(task.folder.out_of_fold, table, held_out)
     if task.experiment.training.save_model:
+        from histoblend.reporting.curves import write_roc_curve  # late: a second, before the task could start
+
         mark = " (SYNTHETIC patches)" if inputs.synthetic else ""
         title = f"{task.experiment.name}, held-out fold {task.fold}{mark}"
         logits = predicted.out_of_fold.mean(axis=1)

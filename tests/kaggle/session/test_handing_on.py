@@ -34,8 +34,8 @@ class Sessions:
             mount.symlink_to(last)
 
     def call(self, *words: str) -> int:
-        root = str(self.top / str(self.count))
-        return main(list(words), {"HISTOBLEND_KAGGLE_ROOT": root, "HISTOBLEND_CONFIGS": str(self.configs)})
+        kaggle = {"KAGGLE_KERNEL_RUN_TYPE": "Batch", "HISTOBLEND_KAGGLE_ROOT": str(self.working.parent)}
+        return main(list(words), kaggle | {"HISTOBLEND_CONFIGS": str(self.configs)})
 
     def run(self, *words: str) -> tuple[int, int]:
         """Exit codes of the run and of packing."""

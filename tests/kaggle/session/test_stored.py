@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from histoblend.errors import ArtifactRefusal
+from histoblend.errors import ArtifactRefusal, MachineRefusal
 from histoblend.kaggle.session import packing, unpacked_output
 from histoblend.kaggle.session.packing import gather, pack_output, put_on_top
 from histoblend.kaggle.session.stored import ARCHIVE, FOLDER, check_whole, find_stored, stored_in
@@ -101,7 +101,9 @@ def test_packing_that_was_cut_anywhere_loses_nothing(working, tmp_path, monkeypa
     assert contents(unpacked_output(working, tmp_path / "to")) == KEPT
     with monkeypatch.context() as full:
         full.setattr(packing, "atomic_write", no_room)
-        with contextlib.suppress(OSError):  # the same notebook's cell run again, on the disk that is full
+        with contextlib.suppress(
+            MachineRefusal
+        ):  # the same notebook's cell run again, on the disk that is full
             gather(working)
     pack_output(working)
     again = tmp_path / "again"

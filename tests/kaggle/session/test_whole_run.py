@@ -55,6 +55,7 @@ def test_a_session_trains_and_hands_back_few_files(kaggle_tree, toy, toy_configs
     log = kaggle_tree.run(text)
     assert log.returncode == 0, log.stdout
     assert log.stdout.count("plan short, Python") == 1
+    assert log.stdout.count("Plan short sets no budget: 11h on Kaggle") == 1
     assert "first fold 1  epoch 2/2" in log.stdout and "\x1b" not in log.stdout and "\r" not in log.stdout
     handed_back = {path.name for path in kaggle_tree.working.rglob("*")}
     assert handed_back == {ARCHIVE, "session.json", "submission.csv", "ranking.csv"}

@@ -93,7 +93,8 @@ def collected(
     total = f"{counted(len(assets), 'file')} and the manifest, {manifest.size / 2**20:,.1f} MiB"
     if request.dry_run:
         display.tell(
-            f"Dry run: {total} would go to the private dataset {settings.assets.slug}; nothing was sent."
+            f"Dry run: {total} would go to the private dataset {settings.assets.slug}; nothing was sent, and nobody "
+            "asked what it holds."
         )
         return None
     display.tell(f"Plan {plan.name}: {total}.")

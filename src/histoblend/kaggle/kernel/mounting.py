@@ -77,16 +77,22 @@ def earlier_output(
         ConfigRefusal: the last session had another plan or other settings, or has finished this one.
     """
     output, kept = before.kernel.output, before.kernel.kept
+    in_assets = before.assets is not None and holds_output(before.assets.files)
     if asked.anew:
         display.tell(
             "It starts from the beginning (--anew); earlier outputs stay in the kernel's versions on Kaggle."
         )
+        if in_assets:
+            display.warn(
+                "The assets dataset holds an earlier output: what fits of it is gone on with all the same. "
+                "`histoblend assets push --remove` without --output takes it out."
+            )
         return (), False
     if output is not None and holds_output(output.files):
         check_continues(before.noted, asked, kernel)
         display.tell("It goes on from its last session's output.")
         return (kernel.ref,), True
-    if before.assets is not None and holds_output(before.assets.files):
+    if in_assets:
         display.tell("It goes on from the earlier output in the assets dataset.")
         return (), True
     went_on = kept is not None and not absent([kernel.ref], kept.kernels)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from histoblend import __version__
-from histoblend.config_files import configs_folder
+from histoblend.config_files import configs_folder, load_plan
 from histoblend.config_kaggle import KernelSettings, load_kaggle_settings
 from histoblend.errors import ConfigRefusal, ServiceRefusal
 from histoblend.kaggle.connection import Connection, connect
@@ -24,6 +24,7 @@ from histoblend.kaggle.kernel.request import PullRequest, PushRequest, workspace
 from histoblend.kaggle.kernel.watch import follow
 from histoblend.kaggle.kernels import Description, Kernel, Look, Reply, look, send
 from histoblend.kaggle.session import script_text
+from histoblend.kaggle.session_limit import within_limit
 from histoblend.reporting.progress import Display
 from histoblend.workspace import storage_errors
 
@@ -40,6 +41,7 @@ def push_kernel(request: PushRequest, display: Display, environment: Mapping[str
     check_public(settings.kernel, request.public)
     plan, configs = request.plan or settings.kernel.plan, configs_folder(environment)
     script = script_text(plan, request.settings, configs, anew=request.anew)
+    within_limit(load_plan(plan, configs, request.settings), display.tell)
     connection = connect(environment, display)
     kernel = Kernel(connection.username(), settings.kernel.slug)
     workspace = workspace_of(request.output, environment)
