@@ -1,6 +1,6 @@
 """Record docs/kaggle.md: each of its commands run against the stand-in for Kaggle, with what it printed.
 
-python benchmarks/kaggle_commands.py --data ../shared/hcd-mini        about eight minutes on two cores
+python benchmarks/kaggle_commands.py --data ../shared/hcd-mini        about four minutes on two cores
 
 Every line of the page that begins with ``$ ./run.sh`` inside a ``console`` block is run, in the order of the page, and
 what it printed takes the place of the block's other lines. The stand-in is the test suite's server on this machine;
