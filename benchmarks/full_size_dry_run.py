@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 
 from histoblend.config_files import load_plan, plan_experiments
@@ -66,12 +67,22 @@ def write_table(path: Path, header: str, lines: Iterable[str]) -> None:
 
 
 def make_weights(folder: Path, plan: str) -> None:
-    """Empty files under the names of the plan's pretrained weights: a dry run finds them and loads none."""
+    """Files of zeros under the names of the plan's pretrained weights, in the right shapes."""
+    from histoblend.models.backbones import plain_backbone
+
     folder.mkdir()
     configs = ROOT / "configs"
     for experiment in plan_experiments(load_plan(plan, configs), configs):
         if backbone := find_network(experiment.network.name).fixed.get("backbone"):
-            (folder / weights_file_name(backbone, experiment.input_size)).touch()
+            body = plain_backbone(backbone, "none", experiment.input_size)
+            with h5py.File(folder / weights_file_name(backbone, experiment.input_size), "w") as file:
+                file.attrs["layer_names"] = [layer.name.encode() for layer in body.layers]
+                for layer in body.layers:
+                    names = [f"weight_{number}" for number in range(len(layer.weights))]
+                    group = file.create_group(layer.name)
+                    group.attrs["weight_names"] = [name.encode() for name in names]
+                    for name, weight in zip(names, layer.weights, strict=True):
+                        group.create_dataset(name, weight.shape, np.float32)
 
 
 def dry_run(plan: str, folder: Path, columns: int, weights: Path | None) -> int:
