@@ -16,6 +16,7 @@ from histoblend.kaggle.competitions import Sent, list_files, list_submissions
 from histoblend.kaggle.connection import connect
 from histoblend.kaggle.failures import CallFailure
 
+pytestmark = pytest.mark.kaggle_image  # with that image's client too
 IDS = [f"patch{number}" for number in range(40)]
 LABELS = {name: number % 2 for number, name in enumerate(IDS)}
 

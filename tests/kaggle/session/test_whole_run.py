@@ -48,6 +48,7 @@ def ids(path: Path) -> list[str]:
     return sorted(pd.read_csv(path)["id"])
 
 
+@pytest.mark.kaggle_image
 def test_a_session_trains_and_hands_back_few_files(kaggle_tree, toy, toy_configs, tmp_path):
     """With a worker of the feed: were the script imported again by it, a second run would start."""
     (toy_configs / "plans" / "short.yaml").write_text(ONE_EXPERIMENT)
