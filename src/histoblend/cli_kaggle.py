@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 assets = typer.Typer(help="What a Kaggle session without internet needs, as one private dataset.")
-kernel = typer.Typer(help="The run as a script kernel on Kaggle: push, status, logs, pull, watch.")
+kernel = typer.Typer(help="The run as a script kernel on Kaggle: push, status, logs, pull, watch, notebook.")
 
 OutputOption = Annotated[Path | None, typer.Option(help="Output folder of the run.")]
 

@@ -101,5 +101,5 @@ def test_restart_and_run_all_twice(notebook, kaggle_tree):
         assert (kaggle_tree.working / "submission.csv").exists()
     assert "Going on with what lies in" in done.stdout
     broken = RUN_ALL.format(cells=[settings.replace("tta=1", "tta=99"), package, run])
-    done = kaggle_tree.run(broken)
+    done = kaggle_tree.run(broken, KAGGLE_KERNEL_RUN_TYPE="Interactive")
     assert done.returncode == 1 and "RuntimeError: histoblend stopped with exit code" in done.stdout

@@ -161,7 +161,21 @@ def test_missing_assets_are_said_and_not_named(kernels, pushing, display):
     with_assets(kernels)
     pushing()
     assert kernels.kernels[REF].request.get("datasetDataSources", []) == []
-    assert "histoblend assets push" in display.text
+    assert "./run.sh assets push" in display.text
+
+
+def test_a_plan_that_cannot_do_without_weights_is_not_started(kernels, pushing, toy_configs):
+    """It would end after a minute: no dataset with weights, no internet."""
+    pretrained = "network: {name: resnet50v2, head: gap}\n"
+    (toy_configs / "experiments/pretrained.yaml").write_text(pretrained)
+    (toy_configs / "plans/pretrained.yaml").write_text("experiments: [first, pretrained]\n")
+    with_assets(kernels)
+    with pytest.raises(ServiceRefusal, match="pretrained start from pretrained weights") as refused:
+        pushing(plan="pretrained")
+    assert "assets push" in refused.value.remedy and REF not in kernels.kernels
+    (toy_configs / "kaggle.yaml").write_text("kernel: {internet: true}\n")
+    pushing(plan="pretrained")
+    assert kernels.kernels[REF].request["enableInternet"] is True
 
 
 def test_assets_that_are_gone_or_not_ready(kernels, pushing):

@@ -48,6 +48,22 @@ def test_it_is_followed_to_its_end_and_pulled(here, kernels, watching, display, 
     assert (tmp_path / "kernels" / "2" / "run.json").exists()
 
 
+def test_what_it_says_between_the_last_look_and_its_end_is_shown(
+    here, kernels, watching, display, monkeypatch
+):
+    """Scores, ranking and blend come in the last minute."""
+    before = kernels._left_behind
+
+    def left_behind():
+        output, log = before()
+        return output, as_log(["epoch 1\n", "AUC 0.93\n"]) if kernels.ended else log
+
+    monkeypatch.setattr(kernels, "_left_behind", left_behind)
+    kernels.live, kernels.script = True, ["RUNNING", "RUNNING", "COMPLETE"]
+    watching()
+    assert display.text.count("epoch 1") == display.text.count("AUC 0.93") == 1
+
+
 def test_the_end_of_the_session_before_is_not_taken_for_this_ones(here, kernels, watching, display, tmp_path):
     """Right after a push, Kaggle may still tell how the version before ended."""
     noted = Push(REF, 2, now(), "toy", (), "0", "0")
@@ -122,7 +138,7 @@ def test_ctrl_c_leaves_the_session_running(here, kernels, watching, display, tmp
     monkeypatch.setattr(watch.time, "sleep", interrupted)
     with pytest.raises(KeyboardInterrupt):
         watching()
-    assert "goes on" in display.text and "histoblend kernel watch" in display.text
+    assert "goes on" in display.text and "./run.sh kernel watch" in display.text
     assert {entry.path.rpartition("/")[2] for entry in kernels.service.log} == {"GetKernelSessionStatus"}
     assert not (tmp_path / "kernels").exists()
 

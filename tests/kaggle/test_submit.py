@@ -386,13 +386,13 @@ def test_interrupted_while_it_waits(quick, kaggle_service, submit, output, monke
 def test_not_waited_for(quick, kaggle_service, submit, output, said):
     competition_of(kaggle_service, pending_polls=50)
     assert submit(wait=False) == 0
-    assert ledger(output)[0]["status"] == "pending" and "histoblend submissions" in said()
+    assert ledger(output)[0]["status"] == "pending" and "./run.sh submissions" in said()
 
 
 def test_waiting_has_an_end(quick, kaggle_service, submit, output, monkeypatch):
     competition_of(kaggle_service, pending_polls=50)
     monkeypatch.setattr("histoblend.kaggle.submitting.waiting.POLLS", 3)
-    with pytest.raises(ServiceRefusal, match=r"has not scored[\s\S]*histoblend submissions"):
+    with pytest.raises(ServiceRefusal, match=r"has not scored[\s\S]*./run.sh submissions"):
         submit()
     assert ledger(output)[0]["status"] == "pending"
 

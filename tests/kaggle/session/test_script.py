@@ -38,7 +38,7 @@ def loaded(text: str) -> ModuleType:
 def test_a_person_sees_what_it_is_and_where_it_came_from(text):
     head = text.split('"""')[0]
     assert all(line.startswith("#") for line in head.strip().splitlines())
-    assert "histoblend kernel push --plan quick --set training.epochs=3" in head
+    assert "./run.sh kernel push --plan quick --set training.epochs=3" in head
     module = loaded(text)
     assert module.CARRIED["fingerprint"] in head and module.CARRIED["version"] in head
     assert len(text.encode()) < script.LIMIT

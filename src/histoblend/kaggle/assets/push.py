@@ -25,6 +25,7 @@ from histoblend.kaggle.assets.printed import folder_of, printed_assets
 from histoblend.kaggle.assets.request import AssetsRequest
 from histoblend.kaggle.assets.staging import metadata_of, stage
 from histoblend.kaggle.connection import Connection, connect
+from histoblend.kaggle.credentials import find_credential
 from histoblend.kaggle.datasets import FAILED, READY, Dataset, State, look, send, wait_listed, wait_ready
 from histoblend.preparation import default_output
 from histoblend.reporting.progress import Display
@@ -52,6 +53,8 @@ def push_assets(request: AssetsRequest, display: Display, environment: Mapping[s
         Refusal: something is missing here, or may not be sent; ServiceRefusal: Kaggle did not do what it was asked to.
     """
     settings = load_kaggle_settings(environment)
+    if not request.dry_run:
+        find_credential(environment)  # before weights are fetched for nothing
     with _held(request.output):
         manifest = collected(request, settings, display, environment)
         if manifest is None:
@@ -125,7 +128,7 @@ def bring(ready: Ready, connection: Connection, dataset: Dataset, display: Displ
     listed = f"{counted(len(state.files), 'file')}, {sum(state.files.values()) / 2**20:,.1f} MiB"
     display.tell(
         f"Ready: {dataset.address}, version {state.version}, private. Kaggle lists {listed}, as they were sent. "
-        "`histoblend kernel push` mounts it."
+        "`./run.sh kernel push` mounts it."
     )
 
 

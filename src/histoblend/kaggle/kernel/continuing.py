@@ -55,7 +55,7 @@ def check_continues(noted: Mapping[str, Any], asked: Asked, kernel: Kernel) -> N
         raise ConfigRefusal(
             f"Nothing is left: the last session of {kernel.ref} finished this plan, with this package and configs.",
             "something to do",
-            "`histoblend kernel pull` fetches what came out; --anew trains everything again.",
+            "`./run.sh kernel pull` fetches what came out; --anew trains everything again.",
         )
 
 

@@ -100,5 +100,5 @@ def unpacked(staging: Path, to: Path) -> None:
             refusal.found,
             refusal.expected,
             f"delete {staging} and pull again. If it is the same then, the session itself did not finish packing: "
-            "see `histoblend kernel logs`.",
+            "see `./run.sh kernel logs`.",
         ) from refusal

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from histoblend.config_files import load_plan, plan_experiments
 from histoblend.config_kaggle import KaggleSettings
-from histoblend.errors import ServiceRefusal
+from histoblend.errors import ServiceRefusal, some
 from histoblend.kaggle.datasets import READY, State
 from histoblend.kaggle.kernel.before import Before, holds_output
 from histoblend.kaggle.kernel.continuing import Asked, check_continues
 from histoblend.kaggle.kernel.metadata import Sources, absent
 from histoblend.kaggle.kernels import Kernel
+from histoblend.models.registry import find_network
 from histoblend.reporting.progress import Display
 
 
@@ -36,7 +38,7 @@ def chosen_datasets(
     """The assets dataset if there is one, then those of the settings.
 
     Raises:
-        ServiceRefusal: it is not ready, or it is gone though the last session had it.
+        ServiceRefusal: it is not ready, it is gone though the last session had it, or the plan cannot do without.
     """
     others = tuple(name for name in settings.kernel.datasets if name != assets)
     if before.assets is not None:
@@ -47,13 +49,33 @@ def chosen_datasets(
         raise ServiceRefusal(
             f"There is no dataset {assets} any more, or Kaggle does not show it; the last session had it.",
             "its slide map and weights: without the map, folds are others, and everything is trained anew",
-            "`histoblend assets push` makes it; or --anew, to do without it from the beginning.",
+            "`./run.sh assets push` makes it; or --anew, to do without it from the beginning.",
+        )
+    pretrained = starting_pretrained(asked)
+    if pretrained and not others and not settings.kernel.internet:
+        raise ServiceRefusal(
+            f"There is no dataset {assets}, the session has no internet, and {some(pretrained)} start from pretrained "
+            "weights: it could not train them.",
+            "a dataset with the weights",
+            "`./run.sh assets push` makes it. Or name one under kernel.datasets in configs/kaggle.yaml, or switch "
+            "kernel.internet on there, or push another plan.",
         )
     display.warn(
         f"There is no dataset {assets}: the session gets no slide map, no pretrained weights and no earlier "
-        "checkpoints from you, and without internet it cannot fetch any. `histoblend assets push` makes it."
+        "checkpoints from you, and without internet it cannot fetch any. `./run.sh assets push` makes it."
     )
     return others
+
+
+def starting_pretrained(asked: Asked) -> list[str]:
+    """The plan's experiments that start from published weights, by name."""
+    experiments = plan_experiments(load_plan(asked.plan, asked.configs, asked.settings), asked.configs)
+    return [
+        one.name
+        for one in experiments
+        if find_network(one.network.name).weights == "imagenet"
+        and one.network.parameters.get("weights", "imagenet") == "imagenet"
+    ]
 
 
 def _check_ready(assets: str, state: State) -> None:
@@ -61,7 +83,7 @@ def _check_ready(assets: str, state: State) -> None:
         raise ServiceRefusal(
             f"The newest version of the dataset {assets} is not ready: its state is {state.word.replace('_', ' ')}.",
             f"the state {READY}: a session that starts now might get nothing of it",
-            "`histoblend assets push`, which waits until it is, and sends anew what failed; then push again.",
+            "`./run.sh assets push`, which waits until it is, and sends anew what failed; then push again.",
         )
 
 
@@ -85,7 +107,7 @@ def earlier_output(
         if in_assets:
             display.warn(
                 "The assets dataset holds an earlier output: what fits of it is gone on with all the same. "
-                "`histoblend assets push --remove` without --output takes it out."
+                "`./run.sh assets push --remove` without --output takes it out."
             )
         return (), False
     if output is not None and holds_output(output.files):
@@ -102,7 +124,7 @@ def earlier_output(
             f"The last session of {kernel.ref} left no output, though an earlier one did: Kaggle mounts the last "
             "version alone, and everything would be trained anew.",
             "an output that the session can go on from",
-            f"`histoblend assets push --output {folder}`, with an output that was pulled before (an earlier version's "
+            f"`./run.sh assets push --output {folder}`, with an output that was pulled before (an earlier version's "
             f"files are on {kernel.address}), then push again; or --anew, to start from the beginning.",
         )
     display.tell("No earlier session has left output: it starts from the beginning.")

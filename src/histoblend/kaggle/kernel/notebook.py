@@ -55,7 +55,7 @@ def write_notebook(to: Path, plan: str | None, display: Display, environment: Ma
     _check_replaceable(to)
     write_json(to, notebook(name, script, settings))
     display.tell(
-        f"Written: {to} ({to.stat().st_size:,} bytes). On Kaggle: Create -> Notebook, File -> Import."
+        f"Written: {to} ({to.stat().st_size:,} bytes). On Kaggle: Create > New Notebook, then File > Import Notebook."
     )
 
 
@@ -89,7 +89,7 @@ def notebook(plan: str, script: str, settings: KaggleSettings) -> dict[str, Any]
 
 def first_cell(plan: str, settings: KaggleSettings) -> str:
     """The cell that a user reads and edits."""
-    own = f"your {settings.assets.slug} (made by `histoblend assets push`)"
+    own = f"your {settings.assets.slug} (made by `./run.sh assets push`)"
     lines = [f"#   Add Input -> Datasets: {name}\n" for name in (own, *settings.kernel.datasets)]
     return SETTINGS.format(
         competition=settings.competition,
@@ -121,7 +121,7 @@ def _check_replaceable(to: Path) -> None:
         ours = False
     if not ours:
         raise ArtifactRefusal(
-            f"{to} is there already, and `histoblend kernel notebook` did not write it.",
+            f"{to} is there already, and `./run.sh kernel notebook` did not write it.",
             "a new file, or one that this command wrote",
             "name another file with --to.",
         )

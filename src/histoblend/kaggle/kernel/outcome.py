@@ -12,7 +12,7 @@ from histoblend.reporting.progress import Display, duration
 from histoblend.workspace import Workspace, read_json
 
 LAST_LINES = 20
-AGAIN = "What is finished is kept: `histoblend kernel push` starts the next session, which goes on with it."
+AGAIN = "What is finished is kept: `./run.sh kernel push` starts the next session, which goes on with it."
 
 
 def tell_outcome(folder: Path, kernel: Kernel, session: Session, display: Display) -> None:
@@ -32,10 +32,10 @@ def tell_outcome(folder: Path, kernel: Kernel, session: Session, display: Displa
         return
     if workspace.submission.exists():
         display.tell(f"Submission: {workspace.submission}")
-        display.tell(f"Next: histoblend submit --output {folder}")
+        display.tell(f"Next: ./run.sh submit --output {folder}")
     else:
         display.tell("No submission yet: no experiment is complete.")
-    display.tell(f"To look at it: histoblend rank --output {folder}; histoblend report --output {folder}")
+    display.tell(f"To look at it: ./run.sh rank --output {folder}; ./run.sh report --output {folder}")
     tell_standing(folder, display)
 
 

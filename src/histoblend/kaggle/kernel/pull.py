@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import filelock
+
 from histoblend.config_kaggle import load_kaggle_settings
 from histoblend.errors import ArtifactRefusal, ServiceRefusal
 from histoblend.kaggle.connection import Connection, connect
@@ -52,7 +54,7 @@ def pull_kernel(request: PullRequest, display: Display, environment: Mapping[str
             f"{kernel.ref} was pushed less than {FRESH_SECONDS / 60:.0f} minutes ago: Kaggle may still show the output "
             "of the session before.",
             "a push that is older",
-            "`histoblend kernel watch` waits for the end of the new session and then pulls.",
+            "`./run.sh kernel watch` waits for the end of the new session and then pulls.",
         )
     pull_output(connection, kernel, look(connection, kernel, *PULLED), workspace, display)
 
@@ -74,27 +76,48 @@ def pull_output(
         raise ServiceRefusal(
             f"{kernel.ref} {in_words(found.session)}: there is nothing to fetch yet.",
             "a session that has ended",
-            "`histoblend kernel watch` waits for its end and then pulls.",
+            "`./run.sh kernel watch` waits for its end and then pulls.",
         )
     version = version_of(found, kernel, workspace)
     folder = workspace.kernels / str(version)
-    if not is_there(folder, kernel):
-        with storage_errors(folder):
-            staging = folder.with_name(f"{PARTIAL}-{kernel.slug}-{version}")
-            staging.mkdir(parents=True, exist_ok=True)
-            fetch_all(connection, kernel, listed_output(connection, kernel, found), staging, display)
-            check_of_push(staging, version, kernel, workspace)
-            session = found.session
-            record = Pulled(kernel.ref, version, session.state, session.failure, now(), sizes(staging))
-            put_in_place(staging, folder, record)
+    with storage_errors(folder):
+        workspace.kernels.mkdir(parents=True, exist_ok=True)
+        # a watch and a pull of the same version: the later one waits, and finds it there
+        with filelock.FileLock(workspace.kernels / f".lock-{kernel.slug}"):
+            if not is_there(folder, kernel):
+                fetch_version(connection, kernel, (version, found), workspace, display)
     display.tell(f"Version {version} of {kernel.ref}: {folder}")
     tell_outcome(folder, kernel, found.session, display)
     if found.session.state == "error" or has_failed(folder):
         raise ServiceRefusal(
             f"Version {version} of {kernel.ref} failed; all that it left is in {folder}.",
             "a session that ends well, or pauses",
-            "see the end of its log above; mend the reason before the next `histoblend kernel push`.",
+            "see the end of its log above; mend the reason before the next `./run.sh kernel push`.",
         )
+
+
+def fetch_version(
+    connection: Connection,
+    kernel: Kernel,
+    version_and_look: tuple[int, Look],
+    workspace: Workspace,
+    display: Display,
+) -> None:
+    """Fetch what the session left into kernels/VERSION.
+
+    Raises:
+        ServiceRefusal, ArtifactRefusal: as `pull_kernel`.
+    """
+    version, found = version_and_look
+    session = found.session
+    assert session is not None
+    folder = workspace.kernels / str(version)
+    staging = folder.with_name(f"{PARTIAL}-{kernel.slug}-{version}")
+    staging.mkdir(parents=True, exist_ok=True)
+    fetch_all(connection, kernel, listed_output(connection, kernel, found), staging, display)
+    check_of_push(staging, version, kernel, workspace)
+    record = Pulled(kernel.ref, version, session.state, session.failure, now(), sizes(staging))
+    put_in_place(staging, folder, record)
 
 
 def listed_output(connection: Connection, kernel: Kernel, found: Look) -> SessionOutput:

@@ -71,7 +71,7 @@ def push_kernel(request: PushRequest, display: Display, environment: Mapping[str
     if request.watch:
         follow(PullRequest(request.output), connection, kernel, display, environment)
     else:
-        display.tell("Follow it and fetch what comes out: histoblend kernel watch")
+        display.tell("Follow it and fetch what comes out: ./run.sh kernel watch")
 
 
 def check_public(settings: KernelSettings, agreed: bool) -> None:
@@ -107,7 +107,7 @@ def refuse_second_session(before: Before, kernel: Kernel, display: Display) -> N
         f"{kernel.ref} {in_words(session)}: a push would start a second session beside it, from the same point, and "
         "spend GPU hours on the same work.",
         "a kernel whose last session has ended",
-        f"`histoblend kernel watch` waits for it; to stop it, press Cancel Run on {kernel.address}.",
+        f"`./run.sh kernel watch` waits for it; to stop it, press Cancel Run on {kernel.address}.",
     )
 
 
@@ -151,7 +151,7 @@ def verify(connection: Connection, kernel: Kernel, parcel: Parcel, reply: Reply,
         raise ServiceRefusal(
             f"Kaggle says that version {reply.version} of {kernel.ref} was taken, but knows no such kernel.",
             "the kernel",
-            f"look at {kernel.address} and at `histoblend kernel status`.",
+            f"look at {kernel.address} and at `./run.sh kernel status`.",
         )
     if kept.version is not None and reply.version is not None and kept.version < reply.version:
         display.warn(

@@ -77,8 +77,8 @@ def _all_pushes(workspace: Workspace) -> list[Push]:
     except (TypeError, KeyError) as error:
         raise ArtifactRefusal(
             f"{path} is no record of pushes: {error}.",
-            "a list written by `histoblend kernel push`",
-            f"move {path} away; `histoblend kernel pull` then asks Kaggle alone for the version.",
+            "a list written by `./run.sh kernel push`",
+            f"move {path} away; `./run.sh kernel pull` then asks Kaggle alone for the version.",
         ) from error
 
 
@@ -120,6 +120,6 @@ def read_pulled(folder: Path) -> Pulled | None:
     except TypeError as error:
         raise ArtifactRefusal(
             f"{path} is no record of a pull: {error}.",
-            "a record written by `histoblend kernel pull`",
+            "a record written by `./run.sh kernel pull`",
             f"move {path} away and pull again: what is there is completed.",
         ) from error

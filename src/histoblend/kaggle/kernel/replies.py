@@ -33,7 +33,7 @@ def taken_version(reply: Reply, kernel: Kernel) -> int:
         raise ServiceRefusal(
             f"Kaggle replied to the push of {kernel.ref} without a version: nothing says that it was taken.",
             "the number of the new version",
-            "see `histoblend kernel status`; push again if nothing is running.",
+            "see `./run.sh kernel status`; push again if nothing is running.",
         )
     kept = f"{reply.address}/{reply.reference}/".lower()
     if (reply.address or reply.reference) and f"/{kernel.slug}/" not in kept.replace("?", "/"):
@@ -65,7 +65,7 @@ def check_sources(reply: Reply, kernel: Kernel) -> None:
             f"{listed}.",
             "every source taken",
             f"stop that session on {kernel.address}, then look at the names: have you accepted the competition's "
-            "rules, is the dataset yours and ready (`histoblend assets push`)? Then push again.",
+            "rules, is the dataset yours and ready (`./run.sh assets push`)? Then push again.",
         )
 
 

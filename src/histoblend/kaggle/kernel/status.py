@@ -29,7 +29,7 @@ def show_status(display: Display, environment: Mapping[str, str]) -> None:
         version = f", version {found.kept.version},"
     display.tell(f"{kernel.ref}{version} {in_words(session)}. {kernel.address}")
     follow_up = "watch" if is_under_way(session) else "pull"
-    display.tell(f"Next: histoblend kernel {follow_up}")
+    display.tell(f"Next: ./run.sh kernel {follow_up}")
 
 
 def show_logs(display: Display, environment: Mapping[str, str]) -> None:
@@ -49,7 +49,7 @@ def show_logs(display: Display, environment: Mapping[str, str]) -> None:
     raise ServiceRefusal(
         f"Kaggle gives no log of {kernel.ref}, which {in_words(found.session)}.",
         "a log; of a running session Kaggle often gives none before its end",
-        f"`histoblend kernel watch`, or read it live on {kernel.address}.",
+        f"`./run.sh kernel watch`, or read it live on {kernel.address}.",
     )
 
 
@@ -58,5 +58,5 @@ def no_kernel(kernel: Kernel) -> ServiceRefusal:
     return ServiceRefusal(
         f"Kaggle knows no kernel {kernel.ref}, or does not show it to this account.",
         "the kernel named by kernel.slug in configs/kaggle.yaml, under your user name",
-        "`histoblend kernel push` makes it; if it is another account's, use that one's credentials.",
+        "`./run.sh kernel push` makes it; if it is another account's, use that one's credentials.",
     )

@@ -12,6 +12,7 @@ from histoblend.config_kaggle import load_kaggle_settings
 from histoblend.errors import Refusal, ServiceRefusal
 from histoblend.kaggle.connection import Connection, connect
 from histoblend.kaggle.failures import CallFailure
+from histoblend.kaggle.kernel.log import log_lines
 from histoblend.kaggle.kernel.progress import Seen, has_ended, in_words, is_under_way
 from histoblend.kaggle.kernel.pull import PULLED, pull_output
 from histoblend.kaggle.kernel.records import FRESH_SECONDS, pushed_within, read_pushes
@@ -53,19 +54,23 @@ def follow(
     try:
         with _line(display) as redraw:
             doubted = OLD_STATES if pushed_within(read_pushes(workspace, kernel), FRESH_SECONDS) else 0
-            _to_its_end(connection, kernel, display, redraw, doubted)
+            seen = _to_its_end(connection, kernel, display, redraw, doubted)
     except Refusal:
         raise
     except BaseException:  # Ctrl-C, by whatever name the command line gives it
         display.warn(
-            f"The session on Kaggle goes on. To follow it again: histoblend kernel watch. {kernel.address}"
+            f"The session on Kaggle goes on. To follow it again: ./run.sh kernel watch. {kernel.address}"
         )
         raise
-    pull_output(connection, kernel, look(connection, kernel, *PULLED), workspace, display)
+    found = look(connection, kernel, *PULLED)
+    if seen.lines and found.output is not None:  # what it said between the last look and its end
+        for line in log_lines(found.output.log)[seen.lines :]:
+            display.tell(f"  | {line}")
+    pull_output(connection, kernel, found, workspace, display)
 
 
-def _to_its_end(connection: Connection, kernel: Kernel, display: Display, redraw: Tell, doubted: int) -> None:
-    """Return once the session has ended; an end that no other state came before is believed after `doubted` looks."""
+def _to_its_end(connection: Connection, kernel: Kernel, display: Display, redraw: Tell, doubted: int) -> Seen:
+    """All that was seen; an end that no other state came before is believed after `doubted` looks."""
     seen, told_why = Seen(), ""
     while True:
         before, found = seen.session, _asked(connection, kernel, seen)
@@ -79,7 +84,7 @@ def _to_its_end(connection: Connection, kernel: Kernel, display: Display, redraw
         for line in seen.new_lines:
             display.tell(f"  | {line}")
         if seen.session is not None and has_ended(seen.session) and doubted <= 0:
-            return
+            return seen
         doubted = 0 if seen.session is not None and is_under_way(seen.session) else doubted - 1
         if seen.overdue(now):
             raise _overdue(kernel)
@@ -128,7 +133,7 @@ def _given_up(kernel: Kernel, failure: CallFailure) -> ServiceRefusal:
     return ServiceRefusal(
         f"Kaggle has not answered {TRIES} questions in a row about {kernel.ref}. The last: {failure.found}",
         "the state of its session, which goes on whether it is watched or not",
-        f"`histoblend kernel watch` later; the kernel's page is {kernel.address}.",
+        f"`./run.sh kernel watch` later; the kernel's page is {kernel.address}.",
     )
 
 
@@ -136,5 +141,5 @@ def _overdue(kernel: Kernel) -> ServiceRefusal:
     return ServiceRefusal(
         f"Kaggle says that {kernel.ref} is still running, but no session runs for more than 12 hours.",
         "a session that has ended",
-        f"look at {kernel.address}; `histoblend kernel watch` asks again.",
+        f"look at {kernel.address}; `./run.sh kernel watch` asks again.",
     )

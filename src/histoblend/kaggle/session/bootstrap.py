@@ -70,7 +70,7 @@ def unpacked(archive: bytes, sha256: str, root: Path) -> Path | None:
     """A new folder with the package and its configs; None, with a word why, where the text was damaged."""
     if (found := hashlib.sha256(archive).hexdigest()) != sha256:
         say(f"The package inside this script is damaged: its SHA-256 is {found}.\nExpected: {sha256}")
-        say("To do: push the script again (histoblend kernel push); do not edit it by hand.")
+        say("To do: push the script again (./run.sh kernel push); do not edit it by hand.")
         return None
     folder = Path(tempfile.mkdtemp(prefix="histoblend-package-", dir=scratch(root)))
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:xz") as tar:

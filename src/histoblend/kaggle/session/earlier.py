@@ -26,7 +26,7 @@ from histoblend.reporting.progress import Display
 from histoblend.training.state_about import saved_epochs
 from histoblend.workspace import Workspace
 
-ANEW = "`histoblend kernel push --anew`, or in a notebook detach it"
+ANEW = "`./run.sh kernel push --anew`, or in a notebook detach it"
 
 
 @dataclass(frozen=True)

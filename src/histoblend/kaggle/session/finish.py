@@ -20,7 +20,8 @@ def finish_session(code: int, display: Display, environment: Mapping[str, str]) 
     """Pack what there is and say how the session stands; the exit code for Kaggle.
 
     That is 0 where finished tasks are handed back, even if the run failed: whether Kaggle mounts the output of a
-    version that failed is documented nowhere, and the next session needs it. session.json says that it failed.
+    version that failed is documented nowhere, and the next session needs it. session.json says that it failed. Where
+    somebody sits at the notebook there is no version, and the code stays.
 
     Args:
         code: exit code of the run.
@@ -48,7 +49,8 @@ def finish_session(code: int, display: Display, environment: Mapping[str, str]) 
         f"Session {record['state']}. Handed back: {packed}; beside it {some(sorted(beside(working)), 8)}."
     )
     stored = stored_in(working)
-    if not (code and stored and stored.finished):
+    interactive = environment.get("KAGGLE_KERNEL_RUN_TYPE") == "Interactive"
+    if interactive or not (code and stored and stored.finished):
         return code
     display.warn(
         f"THE RUN FAILED with exit code {code}: the lines above say why. This version counts as complete on Kaggle all "

@@ -98,9 +98,9 @@ def _nothing_to_go_on_with(mounts: Path) -> ArtifactRefusal:
         f"No output among the inputs ({mounts}) can be gone on with, and this session was sent to go on with one: to "
         "start anew would spend GPU hours on the same work twice.",
         "the output of the kernel's last session",
-        "fetch an earlier version's output (`histoblend kernel pull`, or from Kaggle's page) and mount it: `histoblend "
-        "assets push --output FOLDER`, such as output/kernels/1, then `histoblend kernel push`. To start anew: "
-        "`histoblend kernel push --anew`.",
+        "fetch an earlier version's output (`./run.sh kernel pull`, or from Kaggle's page) and mount it: `histoblend "
+        "assets push --output FOLDER`, such as output/kernels/1, then `./run.sh kernel push`. To start anew: "
+        "`./run.sh kernel push --anew`.",
     )
 
 

@@ -80,7 +80,7 @@ def _assembled(asked: Mapping[str, Any], header: str, carried: Carried) -> str:
 
 def _header(plan: str, settings: tuple[str, ...], carried: Carried) -> str:
     words = [word for one in settings for word in ("--set", one)]
-    command = shlex.join(["histoblend", "kernel", "push", "--plan", plan, *words])
+    command = shlex.join(["./run.sh", "kernel", "push", "--plan", plan, *words])
     count, size = len(carried.files), sum(size for _, size in carried.files)
     sentences = [
         "histoblend: a plan for Histopathologic Cancer Detection as one Kaggle script.",

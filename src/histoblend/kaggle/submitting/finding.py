@@ -132,7 +132,7 @@ def _finals(workspace: Workspace) -> list[str]:
 def _no_submission(workspace: Workspace) -> ArtifactRefusal:
     pulled = [one for one in pulled_outputs(workspace) if one.submission.is_file()]
     remedy = (
-        f"histoblend submit --output {pulled[0].folder}, which kernel pull brought home."
+        f"./run.sh submit --output {pulled[0].folder}, which kernel pull brought home."
         if pulled
         else "let a run finish, or name a blend, an experiment or a file."
     )

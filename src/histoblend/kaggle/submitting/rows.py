@@ -15,7 +15,7 @@ from histoblend.ledger import score_word
 from histoblend.ledger_file import GROUND, SCORES
 
 STATES = {
-    "sending": "its fate is not known: the same `histoblend submit` looks for it",
+    "sending": "its fate is not known: the same `./run.sh submit` looks for it",
     "lost": "it never arrived",
 }
 

@@ -124,7 +124,7 @@ def _concluded(one: ListedSubmission, wait: bool, desk: Desk) -> int:
         one = wait_for_score(one, desk)
     desk.complete_all([one])
     if one.status == "pending":
-        desk.display.tell("Not scored yet: `histoblend submissions` shows the score once there is one.")
+        desk.display.tell("Not scored yet: `./run.sh submissions` shows the score once there is one.")
         return SENT
     if one.status == "error":
         desk.display.warn(

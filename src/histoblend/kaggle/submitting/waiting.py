@@ -14,7 +14,7 @@ from histoblend.reporting.progress import Display, duration
 
 POLLS = 120  # with 15 seconds between them: half an hour
 SAID_EVERY = 4  # polls, where there is no terminal
-LATER = "The ledger has it as pending: `histoblend submissions` fetches the score, the same command goes on waiting."
+LATER = "The ledger has it as pending: `./run.sh submissions` fetches the score, the same command goes on waiting."
 
 
 def wait_for_score(first: ListedSubmission, desk: Desk) -> ListedSubmission:
@@ -27,7 +27,7 @@ def wait_for_score(first: ListedSubmission, desk: Desk) -> ListedSubmission:
         return first
     started, poll = time.monotonic(), desk.connection.patience.poll_seconds
     pause = poll
-    desk.display.tell("Waiting for the score. Ctrl-C leaves it to `histoblend submissions`.")
+    desk.display.tell("Waiting for the score. Ctrl-C leaves it to `./run.sh submissions`.")
     with _progress(desk.display) as say:
         for number in range(1, POLLS + 1):
             time.sleep(pause)
