@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from histoblend.kaggle.credentials import Credential
-from histoblend.kaggle.failures import PASSING, TEXTS, Asked, call_failure
+from histoblend.kaggle.failures import ALIKE, PASSING, PLAIN, WRITTEN, Asked, call_failure
 
 KEY = Credential("API key", "~/.kaggle/kaggle.json")
 TOKEN = Credential("access token", "KAGGLE_API_TOKEN", (KEY,))
@@ -62,14 +62,12 @@ def test_who_was_not_accepted_and_what_it_hides():
 
 
 def test_every_kind_has_words_of_its_own():
-    kinds = [
-        kind for kind in TEXTS if kind not in ("hung", "unknown host")
-    ]  # which say what their neighbours say
-    said = {kind: failure(kind, "message") for kind in (*kinds, "client")}
+    said = {kind: failure(kind, "message") for kind in (*PLAIN, *WRITTEN, "client")}
     assert len({refusal.found for refusal in said.values()}) == len(said)
     assert all(refusal.found and refusal.expected and refusal.remedy for refusal in said.values())
     assert all("competition hcd" in refusal.found for kind, refusal in said.items() if kind != "missing")
-    assert {kind for kind in said if said[kind].passing} == set(PASSING) - {"hung", "unknown host"}
+    assert {kind for kind in said if said[kind].passing} == set(PASSING) - set(ALIKE)
+    assert all(failure(kind).found == failure(same).found for kind, same in ALIKE.items())
 
 
 def test_the_last_that_the_client_printed_tells_why_it_stopped_and_a_warning_does_not_join_an_answer():

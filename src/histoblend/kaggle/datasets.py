@@ -11,6 +11,7 @@ from histoblend.errors import ServiceRefusal, some
 from histoblend.kaggle import dataset_calls
 from histoblend.kaggle.connection import Connection, Progress
 from histoblend.kaggle.failures import CallFailure
+from histoblend.kaggle.named import Named
 
 READY, FAILED, DELETED = "ready", "failed", "deleted"
 READY_POLLS = 160
@@ -23,22 +24,10 @@ Compared = Callable[[Mapping[str, int]], list[str]]
 """Size by name of what Kaggle lists -> what is wrong with it, in words; nothing where all is as it was sent."""
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """Its owner and its name in the address."""
+class Dataset(Named):
+    """A dataset's name on Kaggle."""
 
-    owner: str
-    slug: str
-
-    @property
-    def ref(self) -> str:
-        """As Kaggle writes it."""
-        return f"{self.owner}/{self.slug}"
-
-    @property
-    def address(self) -> str:
-        """Its page."""
-        return f"https://www.kaggle.com/datasets/{self.ref}"
+    section = "datasets"
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,11 @@ SUBJECTS = {
 
 def call_failure(symptom: Mapping[str, Any], words: str, asked: Asked) -> CallFailure:
     """The failure that a symptom of the child stands for."""
-    write = TEXTS.get(symptom["kind"], _client)
-    return CallFailure(symptom, words, write(_said(symptom, words), asked))
+    kind, said = ALIKE.get(symptom["kind"], symptom["kind"]), _said(symptom, words)
+    if kind in PLAIN:
+        found, expected, remedy = PLAIN[kind]
+        return CallFailure(symptom, words, (f"{found}{said}: {_about(asked)}.", expected, remedy))
+    return CallFailure(symptom, words, WRITTEN.get(kind, _client)(said, asked))
 
 
 def _said(symptom: Mapping[str, Any], words: str) -> str:
@@ -137,86 +140,61 @@ def _not_found(said: str, asked: Asked) -> Texts:
     )
 
 
-def _too_many(said: str, asked: Asked) -> Texts:
-    return (
-        f"Kaggle was asked too often{said}: {_about(asked)}.",
+# What needs nothing but what was asked and what was said: found (followed by both), expected, what to do.
+PLAIN: dict[str, Texts] = {
+    "too many": (
+        "Kaggle was asked too often",
         "fewer calls in a while",
         "wait a few minutes, then the same command again.",
-    )
-
-
-def _server(said: str, asked: Asked) -> Texts:
-    return (
-        f"Kaggle's service failed{said}: {_about(asked)}.",
+    ),
+    "server": (
+        "Kaggle's service failed",
         "an answer",
         "try again in a while; https://status.kaggle.com says whether it is known.",
-    )
-
-
-def _stalled(said: str, asked: Asked) -> Texts:
-    return (
-        f"Kaggle did not answer in time{said}: {_about(asked)}.",
+    ),
+    "stalled": (
+        "Kaggle did not answer in time",
         "an answer, or progress",
         "try again; if it stays so, look whether https://www.kaggle.com opens here.",
-    )
-
-
-def _dropped(said: str, asked: Asked) -> Texts:
-    return (
-        f"The connection to Kaggle broke{said}: {_about(asked)}.",
+    ),
+    "dropped": (
+        "The connection to Kaggle broke",
         "a connection that holds until the answer is there",
         "try again.",
-    )
-
-
-def _unreachable(said: str, asked: Asked) -> Texts:
-    return (
-        f"Kaggle cannot be reached from here{said}: {_about(asked)}.",
+    ),
+    "unreachable": (
+        "Kaggle cannot be reached from here",
         "a way to https://api.kaggle.com",
         "look at the network; on Kaggle itself switch the internet on for the session (it needs a verified phone "
         "number).",
-    )
-
-
-def _proxy(said: str, asked: Asked) -> Texts:
-    return (
-        f"The proxy does not let the call through{said}: {_about(asked)}.",
+    ),
+    "proxy": (
+        "The proxy does not let the call through",
         "a proxy that reaches https://api.kaggle.com",
         "look at the variables http_proxy, https_proxy and no_proxy.",
-    )
-
-
-def _certificate(said: str, asked: Asked) -> Texts:
-    return (
-        f"The certificate of the other side is not trusted here{said}: {_about(asked)}.",
+    ),
+    "certificate": (
+        "The certificate of the other side is not trusted here",
         "Kaggle's own certificate, or one of a proxy that this machine knows",
         "behind a proxy that opens connections set REQUESTS_CA_BUNDLE to its certificate file; look at the machine's "
         "date too.",
-    )
-
-
-def _not_json(said: str, asked: Asked) -> Texts:
-    return (
-        f"Something answered that is not Kaggle's service, or is not well{said}: {_about(asked)}.",
+    ),
+    "not json": (
+        "Something answered that is not Kaggle's service, or is not well",
         "an answer in JSON",
         "look whether a proxy or a sign-in page of the network stands between, then try again.",
-    )
-
-
-def _upload(said: str, asked: Asked) -> Texts:
-    return (
-        f"The upload did not arrive{said}: {_about(asked)}.",
+    ),
+    "upload": (
+        "The upload did not arrive",
         "storage that takes the whole file",
         "try again: nothing has been created.",
-    )
-
-
-def _disk(said: str, asked: Asked) -> Texts:
-    return (
-        f"What came from Kaggle could not be written{said}: {_about(asked)}.",
+    ),
+    "disk": (
+        "What came from Kaggle could not be written",
         "a folder with room that this user may write to",
         "free some space or name another folder; the same command then goes on.",
-    )
+    ),
+}
 
 
 def _missing(said: str, asked: Asked) -> Texts:
@@ -239,21 +217,10 @@ def _client(said: str, asked: Asked) -> Texts:
     )
 
 
-TEXTS: dict[str, Callable[[str, Asked], Texts]] = {
+WRITTEN: dict[str, Callable[[str, Asked], Texts]] = {
     "unauthorised": _unauthorised,
     "forbidden": _forbidden,
     "not found": _not_found,
-    "too many": _too_many,
-    "server": _server,
-    "stalled": _stalled,
-    "hung": _stalled,
-    "dropped": _dropped,
-    "unreachable": _unreachable,
-    "unknown host": _unreachable,
-    "proxy": _proxy,
-    "certificate": _certificate,
-    "not json": _not_json,
-    "upload": _upload,
-    "disk": _disk,
     "missing": _missing,
 }
+ALIKE = {"hung": "stalled", "unknown host": "unreachable"}

@@ -8,24 +8,13 @@ from pathlib import Path
 
 from histoblend.kaggle import kernel_calls
 from histoblend.kaggle.connection import Connection
+from histoblend.kaggle.named import Named
 
 
-@dataclass(frozen=True)
-class Kernel:
+class Kernel(Named):
     """A kernel's name on Kaggle."""
 
-    owner: str
-    slug: str
-
-    @property
-    def ref(self) -> str:
-        """``owner/slug``."""
-        return f"{self.owner}/{self.slug}"
-
-    @property
-    def address(self) -> str:
-        """Its page."""
-        return f"https://www.kaggle.com/code/{self.ref}"
+    section = "code"
 
 
 @dataclass(frozen=True)
